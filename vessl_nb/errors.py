@@ -1,0 +1,174 @@
+"""Everything vessl_nb raises on purpose.
+
+::
+
+    VesslError
+    ├── InvalidArgument          an argument that cannot be meant; nothing was changed
+    │   ├── InvalidReference     a reference that cannot be read
+    │   └── InvalidRunner        a class that does not keep the runner's contract
+    ├── NotFound                 a repository, version, alias or file that does not exist
+    ├── CannotPickle             a model, or a name its runner takes along, that cannot leave this process
+    ├── StageError               the user's own code raised in preprocess, predict or postprocess
+    ├── RegistryError            the registry's folder cannot be used as it is
+    │   ├── FormatTooNew         it was written by a newer vessl_nb
+    │   └── Damaged              a file in it is missing or is not what was written
+    └── CannotLoad               a version that does not run in this process
+        ├── WrongPython          its byte code is another Python's
+        └── MissingRequirement   a package or environment variable it needs is not here
+
+An error is two short lines: what happened, with the value; and what to do next. In a notebook just these are shown
+(IPython calls ``_render_traceback_``); a program reads the fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class VesslError(Exception):
+    """Base of every error that vessl_nb raises on purpose.
+
+    Parameters
+    ----------
+    what
+        What happened, with the value it happened to: one line.
+    next_step
+        What the reader can do about it: one line, or nothing where there is nothing to do.
+    """
+
+    def __init__(self, what: str, next_step: str = "") -> None:
+        super().__init__(what, next_step)
+        self.what = what
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.next_step}" if self.next_step else self.what
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the error's own lines in place of a traceback; IPython looks for this method."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class InvalidArgument(VesslError, ValueError):
+    """An argument that cannot be meant; nothing was changed."""
+
+
+class InvalidReference(InvalidArgument):
+    """A reference that cannot be read, such as ``iris:`` or ``iris:3@x``."""
+
+
+class InvalidRunner(InvalidArgument):
+    """A class that does not keep the runner's contract."""
+
+
+class NotFound(VesslError, LookupError):
+    """A repository, version, alias or file that does not exist."""
+
+
+class CannotPickle(VesslError, TypeError):
+    """An object that cannot leave this process.
+
+    Attributes
+    ----------
+    path
+        The way to it, such as ``model.encoder.cache``.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, path: str = "") -> None:
+        super().__init__(what, next_step)
+        self.path = path
+
+
+class StageError(VesslError):
+    """The user's own code raised in a stage; the exception it raised is ``__cause__``.
+
+    Attributes
+    ----------
+    stage
+        ``load_model``, ``preprocess_data``, ``predict`` or ``postprocess_data``.
+    lines
+        The traceback, cut to the user's own lines.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, stage: str = "", lines: Iterable[str] = ()) -> None:
+        super().__init__(what, next_step)
+        self.stage = stage
+        self.lines = list(lines)
+
+    @classmethod
+    def from_exception(cls, runner_name: str, stage: str, error: BaseException, next_step: str = "") -> StageError:
+        """Build the error from what the user's code raised in a stage."""
+        problem = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        return cls(f"{runner_name}.{stage} raised {problem}", next_step, stage=stage, lines=own_lines(error))
+
+    def _render_traceback_(self) -> list[str]:
+        return [*self.lines, f"{type(self).__name__}: {self}"]
+
+
+class RegistryError(VesslError, OSError):
+    """The registry's folder cannot be used as it is."""
+
+    # OSError's own __str__ would show the two arguments as "[Errno ...]".
+    __str__ = VesslError.__str__
+
+
+class FormatTooNew(RegistryError):
+    """The registry was written by a newer vessl_nb."""
+
+
+class Damaged(RegistryError):
+    """A file of the registry is missing, or is not what was written."""
+
+
+class CannotLoad(VesslError):
+    """A version that does not run in this process."""
+
+
+class WrongPython(CannotLoad):
+    """A version whose byte code is another Python's."""
+
+
+class MissingRequirement(CannotLoad):
+    """A package or an environment variable that a version needs is not here.
+
+    Attributes
+    ----------
+    missing
+        The requirements, or the names of the variables, as they were registered.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, missing: Iterable[str] = ()) -> None:
+        super().__init__(what, next_step)
+        self.missing = list(missing)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Say which of `words` was probably meant, as ``" Did you mean 'iris'?"``; nothing where none is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in words}
+    near = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    return f"Did you mean {by_folded[near[0]]!r}?" if near else ""
+
+
+def own_lines(error: BaseException) -> list[str]:
+    """Cut a traceback to the lines a user wrote: those outside vessl_nb.
+
+    Returns
+    -------
+    list of str
+        One entry a frame, as in a traceback, without the line that names the exception.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_ours(frame)]
+    return [line.rstrip("\n") for line in traceback.StackSummary.from_list(own).format()]
+
+
+_OUR_FOLDER = __file__.removesuffix("errors.py")
+
+
+def _is_ours(frame: Any) -> bool:
+    return str(frame.filename).startswith(_OUR_FOLDER)

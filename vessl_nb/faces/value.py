@@ -1,0 +1,27 @@
+"""A value as a person sees it, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFace:
+    """A value as a person sees it.
+
+    Attributes
+    ----------
+    type
+        The name of its type, such as ``ndarray``.
+    shape
+        Its extent in words, such as ``8 × 8 float64`` or ``3 items``; empty for scalars.
+    text
+        The value as IPython would print it, of bounded length, with no memory address in it.
+    html
+        The value as IPython would draw it, static and of bounded length; None where `text` is all there is.
+    """
+
+    type: str
+    shape: str
+    text: str
+    html: str | None = None

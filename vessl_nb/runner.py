@@ -1,0 +1,157 @@
+"""RunnerBase and its contract: which methods a runner has, and how they are called.
+
+The data flows ``postprocess_data(predict(model, preprocess_data(data)))``. The contract is that of VESSL's Model
+Serving API: methods may be static methods, plain functions or class methods, refused only where they cannot be called so.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from vessl_nb.errors import InvalidRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+InputType = TypeVar("InputType")
+OutputType = TypeVar("OutputType")
+
+STAGES = ("preprocess_data", "predict", "postprocess_data")
+"""The methods that a sample goes through, in order."""
+
+PARAMETERS = {
+    "save_model": ("model",),
+    "load_model": ("props", "artifacts"),
+    "preprocess_data": ("data",),
+    "predict": ("model", "data"),
+    "postprocess_data": ("data",),
+}
+"""What each method of a runner is called with, by position."""
+
+
+class RunnerBase(ABC, Generic[InputType, OutputType]):
+    """The class that a runner derives from.
+
+    Only `predict` must be overridden. ``RunnerBase[In, Out]`` with two pydantic models declares the types of what comes
+    in and goes out.
+    """
+
+    @staticmethod
+    def save_model(model: Any) -> dict[str, str]:
+        """Save the model into files in the working directory, which is the root of the version's volume.
+
+        Parameters
+        ----------
+        model
+            The instance that was given to `register_model`.
+
+        Returns
+        -------
+        dict of str to str
+            What `load_model` gets as `props`. Where this method is overridden, `load_model` must be too.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def load_model(props: dict[str, str] | None, artifacts: dict[str, str]) -> Any:
+        """Load the model from files; the working directory is the root of the version's volume.
+
+        Parameters
+        ----------
+        props
+            What `save_model` returned; None where it is not overridden.
+        artifacts
+            The dictionary that was given to `register_model`.
+
+        Returns
+        -------
+        object
+            The model, as `predict` wants it.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def preprocess_data(data: InputType) -> Any:
+        """Turn what a client sends into what the model takes; as it is, where not overridden."""
+        return data
+
+    @staticmethod
+    @abstractmethod
+    def predict(model: Any, data: Any) -> Any:
+        """Let the model answer preprocessed data; must be overridden."""
+        raise NotImplementedError
+
+    @staticmethod
+    def postprocess_data(data: Any) -> OutputType:
+        """Turn what `predict` returned into what a client gets; as it is, where not overridden."""
+        return data  # type: ignore[no-any-return]  # the identity, whatever type it is
+
+
+Runner = type[RunnerBase[Any, Any]]
+
+
+def overrides(runner_cls: Runner, method: str) -> bool:
+    """Tell whether a runner has a method of its own by this name."""
+    return getattr(runner_cls, method) is not getattr(RunnerBase, method)
+
+
+def check_runner(runner_cls: object) -> Runner:
+    """Hold a class against the runner's contract.
+
+    Returns
+    -------
+    type
+        The class itself.
+
+    Raises
+    ------
+    InvalidRunner
+        It is no class, not derived from RunnerBase, has no `predict`, has a method that cannot be called as the
+        contract calls it, or saves its model without loading it.
+    """
+    if not isinstance(runner_cls, type):
+        described = "an instance" if isinstance(runner_cls, RunnerBase) else "not a class"
+        name = type(runner_cls).__name__
+        raise InvalidRunner(
+            f"runner_cls must be a class, but this {name} is {described}.",
+            f"Pass the class itself: runner_cls={name}" if isinstance(runner_cls, RunnerBase) else "",
+        )
+    if not issubclass(runner_cls, RunnerBase):
+        raise InvalidRunner(
+            f"{runner_cls.__name__} does not derive from vessl_nb.RunnerBase.",
+            f"Write it as: class {runner_cls.__name__}(vessl_nb.RunnerBase): ...",
+        )
+    if not overrides(runner_cls, "predict"):
+        raise InvalidRunner(
+            f"{runner_cls.__name__} has no predict.",
+            "Add to it: @staticmethod def predict(model, data): ...",
+        )
+    for method, parameters in PARAMETERS.items():
+        if overrides(runner_cls, method):
+            _check_callable_with(runner_cls, method, parameters)
+    if overrides(runner_cls, "save_model") and not overrides(runner_cls, "load_model"):
+        raise InvalidRunner(
+            f"{runner_cls.__name__} overrides save_model but not load_model, so nothing could read what it saves.",
+            "Add to it: @staticmethod def load_model(props, artifacts): ...",
+        )
+    return runner_cls
+
+
+def _check_callable_with(runner_cls: Runner, method: str, parameters: tuple[str, ...]) -> None:
+    function: Callable[..., Any] = getattr(runner_cls, method)
+    call = f"{method}({', '.join(parameters)})"
+    if not callable(function):
+        raise InvalidRunner(f"{runner_cls.__name__}.{method} is no function but {function!r}.", f"Write it as {call}.")
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # a C function, say: it cannot be asked
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        raise InvalidRunner(
+            f"{runner_cls.__name__}.{method}{signature} cannot be called as {call}.",
+            f"Write it as: @staticmethod def {call}",
+        ) from None

@@ -1,0 +1,1 @@
+"""A value as data: its documented encoding and its summary."""
