@@ -23,8 +23,10 @@ An error is two short lines: what happened, with the value; and what to do next.
 from __future__ import annotations
 
 import difflib
+import sysconfig
 import traceback
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,21 +92,27 @@ class StageError(VesslError):
     Attributes
     ----------
     stage
-        ``load_model``, ``preprocess_data``, ``predict`` or ``postprocess_data``.
+        ``save_model``, ``load_model``, ``preprocess_data``, ``predict`` or ``postprocess_data``.
+    problem
+        What was raised, such as ``KeyError: 'x'``.
     lines
         The traceback, cut to the user's own lines.
     """
 
-    def __init__(self, what: str, next_step: str = "", *, stage: str = "", lines: Iterable[str] = ()) -> None:
+    def __init__(
+        self, what: str, next_step: str = "", *, stage: str = "", problem: str = "", lines: Iterable[str] = ()
+    ) -> None:
         super().__init__(what, next_step)
         self.stage = stage
+        self.problem = problem
         self.lines = list(lines)
 
     @classmethod
     def from_exception(cls, runner_name: str, stage: str, error: BaseException, next_step: str = "") -> StageError:
         """Build the error from what the user's code raised in a stage."""
         problem = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        return cls(f"{runner_name}.{stage} raised {problem}", next_step, stage=stage, lines=own_lines(error))
+        what = f"{runner_name}.{stage} raised {problem}"
+        return cls(what, next_step, stage=stage, problem=problem, lines=own_lines(error))
 
     def _render_traceback_(self) -> list[str]:
         return [*self.lines, f"{type(self).__name__}: {self}"]
@@ -155,20 +163,30 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def own_lines(error: BaseException) -> list[str]:
-    """Cut a traceback to the lines a user wrote: those outside vessl_nb.
+    """Cut a traceback to the lines a user wrote: those of no installed package, nor of vessl_nb.
+
+    Where there are none, the innermost line is there, whoever wrote it.
 
     Returns
     -------
     list of str
-        One entry a frame, as in a traceback, without the line that names the exception.
+        Two lines for each frame, outermost first: where it is, and, indented, the line itself.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_ours(frame)]
-    return [line.rstrip("\n") for line in traceback.StackSummary.from_list(own).format()]
+    frames = list(traceback.extract_tb(error.__traceback__))
+    own = [frame for frame in frames if not frame.filename.startswith(_OTHERS)] or frames[-1:]
+    lines = []
+    for frame in own:
+        name = Path(frame.filename).name
+        # A cell's file is a name that the kernel made up, another one in each session.
+        place = name if Path(frame.filename).exists() else "cell"
+        lines.append(f"{place}, line {frame.lineno}, in {frame.name}")
+        if frame.line:
+            lines.append(f"    {frame.line}")
+    return lines
 
 
-_OUR_FOLDER = __file__.removesuffix("errors.py")
-
-
-def _is_ours(frame: Any) -> bool:
-    return str(frame.filename).startswith(_OUR_FOLDER)
+_OTHERS = (
+    str(Path(__file__).parent),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    "<frozen",
+)

@@ -1,7 +1,10 @@
 """RunnerBase and its contract: which methods a runner has, and how they are called.
 
 The data flows ``postprocess_data(predict(model, preprocess_data(data)))``. The contract is that of VESSL's Model
-Serving API: methods may be static methods, plain functions or class methods, refused only where they cannot be called so.
+Serving API: methods may be static methods, plain functions or class methods, refused only where they cannot be
+called so.
+
+Pickles in a registry name the classes of this module: they are never renamed, and never moved.
 """
 
 from __future__ import annotations
@@ -87,6 +90,18 @@ class RunnerBase(ABC, Generic[InputType, OutputType]):
     def postprocess_data(data: Any) -> OutputType:
         """Turn what `predict` returned into what a client gets; as it is, where not overridden."""
         return data  # type: ignore[no-any-return]  # the identity, whatever type it is
+
+
+class TorchRunner(RunnerBase[Any, Any]):
+    """The runner of `register_torch_model`: the model is called, without gradients."""
+
+    @staticmethod
+    def predict(model: Any, data: Any) -> Any:
+        """Call the model."""
+        import torch  # noqa: PLC0415  # who has a module has torch
+
+        with torch.no_grad():
+            return model(data)
 
 
 Runner = type[RunnerBase[Any, Any]]

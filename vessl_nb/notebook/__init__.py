@@ -1,0 +1,1 @@
+"""Magics, completion and what is shown: the only rooms that import IPython or ipywidgets."""

@@ -1,0 +1,1 @@
+"""Repositories, their models, versions and aliases, over storage."""

@@ -1,0 +1,1 @@
+"""Bytes on disk: blobs, the journal, pickling into blobs. Knows nothing of models."""

@@ -1,0 +1,108 @@
+"""``runner.py``: the source of what a runner takes along, for people to read."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+from vessl_nb.capture.definitions import full_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vessl_nb.capture.definitions import Captured
+
+_NEWEST_FIRST = -1
+
+
+def write_source(captured: Captured) -> str:
+    """Write the definitions as one module: imports, the captures by name and type, classes and functions.
+
+    What has no source that could be found is said in a comment. Empty where there are no definitions to write: the
+    runner was imported from an installed module.
+    """
+    imports: set[str] = set()
+    pieces: dict[str, None] = {}  # in order, each once: two lambdas may stand in one line
+    for written in captured.written:
+        source = source_of(written)
+        imports.update(_imports_of(source, _variables_of(written)))
+        pieces[source or f"# {written.__qualname__}: its source was not found."] = None
+    if not pieces:
+        return ""
+    kept = [
+        f"# {name}: {full_name(type(value))}, kept with the version." for (_, name), value in captured.captures.items()
+    ]
+    return "\n\n\n".join(filter(None, ["\n".join(sorted(imports)), "\n".join(kept), *pieces])) + "\n"
+
+
+def source_of(written: Any) -> str:
+    """Find the source of a class or function, decorators included; empty where there is none."""
+    if isinstance(written, types.FunctionType):
+        if written.__name__ == "<lambda>":
+            return _lambda_source(written)
+        return _node_source(written.__code__.co_filename, written.__name__, written.__code__.co_firstlineno)
+    # A class does not know its file; its own methods do. One that has none is looked for in every cell, newest first.
+    own = [
+        function
+        for function in _functions_of(written)
+        if function.__qualname__ == f"{written.__qualname__}.{function.__name__}"
+    ]
+    places = [(function.__code__.co_filename, function.__code__.co_firstlineno) for function in own]
+    cells = [
+        (name, 0) for name in list(linecache.cache)[::_NEWEST_FIRST] if "ipykernel" in name or "ipython-input" in name
+    ]
+    return next(filter(None, (_node_source(file, written.__name__, line) for file, line in (*places, *cells))), "")
+
+
+def _node_source(filename: str, name: str, line: int) -> str:
+    lines = linecache.getlines(filename)
+    try:
+        tree = ast.parse("".join(lines))
+    except SyntaxError:
+        return ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if line == 0 or start <= line <= (node.end_lineno or start):
+                return inspect.cleandoc("\n" + "".join(lines[start - 1 : node.end_lineno]))
+    return ""
+
+
+def _lambda_source(function: types.FunctionType) -> str:
+    """Give the statement that a lambda is in, as a comment: it may not stand alone."""
+    line = linecache.getline(function.__code__.co_filename, function.__code__.co_firstlineno).strip()
+    return f"# from: {line}" if line else ""
+
+
+def _functions_of(written: Any) -> Iterator[types.FunctionType]:
+    if isinstance(written, types.FunctionType):
+        yield written
+        return
+    for member in vars(written).values():
+        function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+        if isinstance(function, types.FunctionType):
+            yield function
+
+
+def _variables_of(written: Any) -> dict[str, Any]:
+    """Give the namespace that a class or function was written in."""
+    if isinstance(written, types.FunctionType):
+        return written.__globals__
+    return vars(sys.modules[written.__module__]) if written.__module__ in sys.modules else {}
+
+
+def _imports_of(source: str, variables: dict[str, Any]) -> Iterator[str]:
+    """Write the imports behind the global names that a source uses."""
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    for name in names & variables.keys():
+        value = variables[name]
+        if isinstance(value, types.ModuleType):
+            yield f"import {value.__name__}" + ("" if name == value.__name__ else f" as {name}")
+        elif isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+            module, own_name = value.__module__, value.__name__
+            if module and module not in {"__main__", variables.get("__name__")}:
+                yield f"from {module} import {own_name}" + ("" if name == own_name else f" as {name}")

@@ -1,0 +1,225 @@
+"""The road out: a version, loaded and run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vessl_nb.capture.requirements import missing_requirements
+from vessl_nb.errors import CannotLoad, MissingRequirement, StageError, WrongPython
+from vessl_nb.registry.names import parse_reference
+from vessl_nb.registry.registry import open_registry
+from vessl_nb.registry.version import Version
+from vessl_nb.registry.volume import files_of, make_volume
+from vessl_nb.runner import overrides
+from vessl_nb.stages import Preview, run_stages
+from vessl_nb.storage.pickling import BufferUnpickler, restoring
+from vessl_nb.storage.restore import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vessl_nb.manifest import Manifest, Stream
+    from vessl_nb.runner import Runner
+    from vessl_nb.storage.blobs import Blobs, Place
+
+
+class LoadedModel:
+    """A version, ready to run.
+
+    Attributes
+    ----------
+    model
+        The model, as `predict` gets it.
+    runner
+        The runner class.
+    version
+        The version that it was loaded from.
+    """
+
+    def __init__(self, runner: Runner, model: Any, version: Version) -> None:
+        self.runner = runner
+        self.model = model
+        self.version = version
+        self._preprocess = runner.preprocess_data
+        self._predict = runner.predict
+        self._postprocess = runner.postprocess_data
+
+    def run(self, data: Any) -> Any:
+        """Answer one request: preprocess, predict, postprocess.
+
+        Parameters
+        ----------
+        data
+            What a client sends.
+
+        Returns
+        -------
+        object
+            What the client gets.
+
+        Raises
+        ------
+        StageError
+            The runner's code raised; what it raised is the error's ``__cause__``.
+        """
+        stage = "preprocess_data"
+        try:
+            ready = self._preprocess(data)
+            stage = "predict"
+            answer = self._predict(self.model, ready)
+            stage = "postprocess_data"
+            return self._postprocess(answer)
+        except Exception as error:
+            raise StageError.from_exception(self.runner.__name__, stage, error) from error
+
+    def preview(self, data: Any) -> Preview:
+        """Send a sample through the three stages, and keep what each of them returns."""
+        return run_stages(self.runner, data, self.model)
+
+    def __repr__(self) -> str:
+        return f"<LoadedModel {self.version.reference}: {self.runner.__name__}>"
+
+
+def load(reference: str, device: str | None = None) -> LoadedModel:
+    """Load a version.
+
+    Parameters
+    ----------
+    reference
+        ``iris`` (the newest), ``iris:3``, ``iris:champion``, ``iris:3@1`` (revision 1), ``org/iris:3``.
+    device
+        Where tensors go, such as ``cpu`` or ``cuda:1``; None leaves each where it was when it was registered, if that
+        is here, else it goes to the CPU.
+
+    Returns
+    -------
+    LoadedModel
+        Its ``run(data)`` answers a request.
+
+    Raises
+    ------
+    InvalidReference, NotFound
+        The reference cannot be read, or names nothing.
+    WrongPython, MissingRequirement
+        The version does not run in this process.
+    Damaged
+        Something of it is missing, or is not what was written.
+    StageError
+        The runner's `load_model` raised.
+    """
+    registry = open_registry()
+    state, revision = registry.resolve(parse_reference(reference))
+    version = Version.of(registry, state, revision)
+    _check_environment(version)
+    runner, model = load_manifest(version.manifest, registry.blobs, files_of(registry, revision.layers), device)
+    return LoadedModel(runner, model, version)
+
+
+def load_manifest(
+    manifest: Manifest, blobs: Blobs, files: Mapping[str, Place], device: str | None = None
+) -> tuple[Runner, Any]:
+    """Load what a manifest describes, whether it is registered or not.
+
+    Parameters
+    ----------
+    manifest
+        The manifest.
+    blobs
+        Where its contents are.
+    files
+        The files of its volume.
+    device
+        As `load` takes it.
+
+    Returns
+    -------
+    runner : type
+        The runner class.
+    model : object
+        The model, as `predict` gets it.
+    """
+    context = Context(device=device)
+    model = None
+    with restoring(context):
+        namespaces: dict[str, dict[str, Any]] = {}
+        for item, restored in _read(manifest.definitions, blobs):
+            if item.kind == "namespace":
+                namespaces[item.name] = restored.__globals__
+            else:
+                context.definitions[item.name] = restored
+        for item, restored in _read(manifest.data, blobs) if manifest.data else ():
+            if item.kind == "capture":
+                namespaces[item.namespace][item.name] = restored
+            else:
+                model = restored
+    runner: Runner = context.definitions[manifest.runner]
+    if overrides(runner, "load_model"):
+        model = call_load_model(runner, manifest.props, manifest.artifacts, make_volume(blobs, files))
+    return runner, model
+
+
+def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dict[str, str], volume: Path) -> Any:
+    """Call a runner's `load_model` with a volume as its working directory; StageError where it raises."""
+    with working_directory(volume):
+        try:
+            return runner.load_model(props, artifacts)
+        except Exception as error:
+            next_step = "It runs in the version's volume; what it opens must be there."
+            raise StageError.from_exception(runner.__name__, "load_model", error, next_step) from error
+
+
+_DIRECTORY_LOCK = threading.RLock()
+
+
+@contextmanager
+def working_directory(folder: Path) -> Iterator[None]:
+    """Make a folder the working directory for a while; one thread at a time, since a process has but one."""
+    with _DIRECTORY_LOCK:
+        before = Path.cwd()
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def _read(stream: Stream, blobs: Blobs) -> Iterator[tuple[Any, Any]]:
+    pickles, *buffers = blobs.map([stream.pickles, *stream.buffers])
+    unpickler = BufferUnpickler(pickles, buffers)
+    for item in stream.items:
+        try:
+            yield item, unpickler.load()
+        except Exception as error:  # an import that is not here, a class that changed: whatever unpickling raises
+            what = item.name if item.kind != "model" else f"the model, a {item.type}"
+            raise CannotLoad(
+                f"Cannot load {what}: {type(error).__name__}: {error}",
+                "It was registered with other packages, perhaps: `vessl-nb show` lists them.",
+            ) from error
+
+
+def _check_environment(version: Version) -> None:
+    """Refuse a version that cannot run here, before any of its code does."""
+    here = ".".join(platform.python_version_tuple()[:2])
+    manifest = version.manifest
+    if manifest.byte_code and manifest.byte_code != here:
+        raise WrongPython(
+            f"{version.reference} holds byte code of Python {manifest.byte_code}; this is Python {here}.",
+            f"Load it with Python {manifest.byte_code}, or register it again from here.",
+        )
+    if missing := missing_requirements(requirement.line for requirement in manifest.requirements):
+        raise MissingRequirement(
+            f"{version.reference} needs what is not installed here: {', '.join(missing)}.",
+            f"pip install {' '.join(repr(line.partition(' (')[0]) for line in missing)}",
+            missing=missing,
+        )
+    if unset := [name for name in manifest.env if name not in os.environ]:
+        raise MissingRequirement(
+            f"{version.reference} needs environment variables that are not set here: {', '.join(unset)}.",
+            "Set them, and load it again.",
+            missing=unset,
+        )

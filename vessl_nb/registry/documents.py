@@ -1,0 +1,93 @@
+"""The kinds of journal documents, and their bodies.
+
+Each is one struct; `KINDS` has the word that the document's ``kind`` field says. A kind that a reader does not know
+makes it refuse the repository, in words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from vessl_nb.storage.blobs import Place
+
+Number = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class RepositoryCreated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A repository was created, or described anew; a registration alone creates one as well."""
+
+    description: str = ""
+
+
+class ModelCreated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A model was created, with the next number, and files for its volume; nothing is there to serve yet."""
+
+    number: Number
+    name: str = ""
+    files: dict[str, Place] = {}
+
+
+class FilesAdded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Files were put into the volume of a model; revisions that stand already do not get them."""
+
+    number: Number
+    files: dict[str, Place]
+
+
+class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A runner was registered: a model with the next number, or the next revision of a model that exists.
+
+    Attributes
+    ----------
+    number, revision
+        Which it is.
+    manifest
+        Where its manifest is.
+    examples
+        Where its examples are; None where there are none.
+    runner
+        The runner's name, for listings.
+    size
+        How many bytes its contents have, shared ones included.
+    added
+        How many bytes this registration wrote into the blobs.
+    requirements
+        The packages it needs, for listings.
+    tags, aliases, description
+        What the user said of it. The aliases point at this revision from here on.
+    """
+
+    number: Number
+    revision: Number
+    manifest: Place
+    examples: Place | None = None
+    runner: str
+    size: int
+    added: int
+    requirements: list[str] = []
+    tags: dict[str, str | int | float | bool | None] = {}
+    aliases: list[str] = []
+    description: str = ""
+
+
+class AliasMoved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An alias was set: it points at this number and revision from here on."""
+
+    alias: str
+    number: Number
+    revision: Number
+
+
+Body = RepositoryCreated | ModelCreated | FilesAdded | Registered | AliasMoved
+
+KINDS: dict[str, type[Body]] = {
+    "repository created": RepositoryCreated,
+    "model created": ModelCreated,
+    "files added": FilesAdded,
+    "registered": Registered,
+    "alias moved": AliasMoved,
+}
+
+KIND_OF: dict[type[Body], str] = {body: kind for kind, body in KINDS.items()}

@@ -1,0 +1,111 @@
+"""What is on disk, format 1.
+
+::
+
+    <root>/                          VESSL_NB_REGISTRY, or ~/.vessl_nb/registry
+      format.json                    {"format": 1, "id": "<32 hex digits>", "created": "<UTC time>"}
+      journal/<organization>/<repository>/00000001.json
+                                     what happened, one immutable document each: `vessl_nb.storage.journal`
+                                     describes the document, `vessl_nb.registry.documents` its kinds
+      blobs/<ab>/<digest>            immutable bytes, named by their blake3 digest: `vessl_nb.storage.blobs`
+
+Among the blobs, each registered revision has
+
+- its manifest, JSON: `vessl_nb.manifest` describes every field, and the streams of pickles that it names;
+- its examples, JSON, where samples were given: ``[{"input": ..., "output": ...}, ...]``, in the encoding of
+  `vessl_nb.values.encoding`;
+- its contents, at the places that the manifest names: pickles and their buffers, ``runner.py``, files.
+
+Of vessl_nb, pickles name the functions of `vessl_nb.storage.restore` and the classes of `vessl_nb.runner`, and nothing
+else; of cloudpickle, what it puts there.
+
+The folders of an organization and a repository are their names in lower case, since two names that differ only by
+case are refused; the first document has the name as it is spelled. Files whose name begins with a dot are being
+written, or were when their writer died. Whoever copies the folder while others write to it copies `journal` first, and
+then `blobs`.
+
+Everything is plain files, with no links between them: a copy made by rsync, tar or a bucket's tool is a registry.
+
+When to raise the number
+------------------------
+A reader ignores fields it does not know. So a field may be ADDED, with a default, under the same number, if a reader
+that ignores it still does the right thing. So may a kind of document: a reader that does not know it refuses that
+repository, and says that a newer vessl_nb is wanted. Raise `FORMAT` when
+
+- a reader of the old number would do wrong things silently: a field changes its meaning, contents lie elsewhere;
+- or what pickles name, in `vessl_nb.storage.restore` and `vessl_nb.runner`, would have to change.
+
+Then: keep reading every older number; write the new one; change ``format.json`` only when something that needs the new
+number is written; add a registry written by the last release under ``tests/golden/``, beside the older ones; describe
+the change here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from vessl_nb.errors import Damaged, FormatTooNew, RegistryError
+
+if TYPE_CHECKING:
+    from vessl_nb.storage.folder import Folder
+
+FORMAT = 1
+"""The number of the format that this vessl_nb writes; it reads this one and every older one."""
+
+_KEY = "format.json"
+
+
+class Format(msgspec.Struct, frozen=True):
+    """The contents of ``format.json``: the format's number, the registry's id, and when it was made."""
+
+    format: Annotated[int, msgspec.Meta(ge=1)]
+    id: str
+    created: dt.datetime
+
+
+def check_format(folder: Folder) -> bool:
+    """Look whether a folder is a registry that this vessl_nb can read.
+
+    Returns
+    -------
+    bool
+        False where there is no registry yet, but one can be made: the folder does not exist, or is empty.
+
+    Raises
+    ------
+    RegistryError
+        It is a file, or a folder of something else.
+    FormatTooNew
+        It was written by a newer vessl_nb.
+    """
+    try:
+        text = folder.read(_KEY)
+    except FileNotFoundError:
+        if folder.names(""):
+            raise RegistryError(
+                f"{folder.root} is no registry: it has no {_KEY}, and is not empty.",
+                "Point VESSL_NB_REGISTRY to a registry, or to a new or empty folder.",
+            ) from None
+        return False
+    try:
+        number = msgspec.json.decode(text, type=Format).format
+    except msgspec.DecodeError as error:
+        raise Damaged(
+            f"The registry is damaged: {folder.path(_KEY)} cannot be read: {error}.", "Restore it from a backup."
+        ) from None
+    if number > FORMAT:
+        raise FormatTooNew(
+            f"{folder.root} has format {number}; this vessl_nb reads up to format {FORMAT}.",
+            "Install a newer one: pip install --upgrade vessl_nb",
+        )
+    return True
+
+
+def write_format(folder: Folder) -> None:
+    """Make a folder a registry, where it is none yet."""
+    made = Format(FORMAT, secrets.token_hex(16), dt.datetime.now(dt.UTC))
+    folder.create(_KEY, [msgspec.json.encode(made) + b"\n"])

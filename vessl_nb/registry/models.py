@@ -1,0 +1,215 @@
+"""Models and their files, and aliases: the functions of VESSL's SDK that notebooks use beside registering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vessl_nb.errors import InvalidArgument, NotFound
+from vessl_nb.registry.documents import AliasMoved, FilesAdded, ModelCreated, RepositoryCreated
+from vessl_nb.registry.names import check_alias, check_keywords, check_name, default_organization, parse_reference
+from vessl_nb.registry.registry import open_registry
+from vessl_nb.registry.version import Version
+from vessl_nb.volume_paths import check_volume_path, walk_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vessl_nb.registry.documents import Body
+    from vessl_nb.registry.state import ModelState, RepositoryState
+    from vessl_nb.storage.blobs import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of a repository: a number, and perhaps registered revisions.
+
+    Attributes
+    ----------
+    repository_name, organization_name
+        Where it is.
+    number
+        Its number.
+    name
+        The name it was created with; empty where it was given none.
+    revisions
+        How often it was registered; 0 where it only holds files.
+    """
+
+    organization_name: str
+    repository_name: str
+    number: int
+    name: str
+    revisions: int
+
+
+def create_model(
+    repository_name: str,
+    repository_description: str | None = None,
+    experiment_id: int | None = None,
+    model_name: str | None = None,
+    paths: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Model:
+    """Create a model with the next number, without anything to serve yet.
+
+    Parameters
+    ----------
+    repository_name
+        The model repository; it is created where there is none.
+    repository_description
+        Describes the repository, where it is new.
+    experiment_id
+        There are no experiments here: it must be None.
+    model_name
+        A name for the model.
+    paths
+        Files and folders to put into the model's volume, each under its own name.
+    **kwargs
+        ``organization_name``.
+
+    Returns
+    -------
+    Model
+        Its ``number`` is what `register_model` and `upload_model_volume_file` take.
+
+    Raises
+    ------
+    InvalidArgument
+        A name that cannot be, an unknown keyword, an experiment.
+    NotFound
+        One of the paths does not exist.
+    """
+    organization = organization_from("create_model", kwargs)
+    check_name("model repository", repository_name)
+    if experiment_id is not None:
+        raise InvalidArgument(
+            f"experiment_id is {experiment_id!r}, but a registry in a folder knows no experiments.",
+            "Leave it out, and give the files as paths=[...].",
+        )
+    registry = open_registry()
+    registry.check_new(organization, repository_name)
+    sources = {path: source for given in paths or () for path, source in _files_at(given, Path(given).name).items()}
+    files = _store(sources)
+    if repository_description and registry.find(organization, repository_name) is None:
+        registry.commit(organization, repository_name, lambda _: RepositoryCreated(description=repository_description))
+
+    def decide(state: RepositoryState) -> Body:
+        return ModelCreated(number=state.next_number(), name=model_name or "", files=files)
+
+    state, body = registry.commit(organization, repository_name, decide)
+    assert isinstance(body, ModelCreated)  # noqa: S101  # it is what decide made
+    return _model(state, state.models[body.number])
+
+
+def read_model(repository_name: str, model_number: int, **kwargs: Any) -> Model:
+    """Read a model of a repository.
+
+    Raises
+    ------
+    NotFound
+        There is no such repository, or no model of this number.
+    """
+    organization = organization_from("read_model", kwargs)
+    state = open_registry().repository(organization, check_name("model repository", repository_name))
+    return _model(state, state.model(model_number))
+
+
+def list_models(repository_name: str, **kwargs: Any) -> list[Model]:
+    """List the models of a repository, oldest first; NotFound where there is no such repository."""
+    organization = organization_from("list_models", kwargs)
+    state = open_registry().repository(organization, check_name("model repository", repository_name))
+    return [_model(state, model) for model in state.models.values()]
+
+
+def upload_model_volume_file(
+    repository_name: str, model_number: int, source_path: str, dest_path: str, **kwargs: Any
+) -> None:
+    """Put a file, or a folder's whole tree, into a model's volume; what is registered from now on has it.
+
+    Parameters
+    ----------
+    repository_name, model_number
+        The model.
+    source_path
+        A file or a folder of this machine.
+    dest_path
+        Its path in the volume.
+    **kwargs
+        ``organization_name``.
+
+    Raises
+    ------
+    NotFound
+        There is no such model or file.
+    InvalidArgument
+        The path in the volume is absolute, leaves it, or is reserved.
+    """
+    organization = organization_from("upload_model_volume_file", kwargs)
+    registry = open_registry()
+    state = registry.repository(organization, check_name("model repository", repository_name))
+    state.model(model_number)
+    files = _store(_files_at(source_path, dest_path))
+    registry.commit(state.organization, state.name, lambda _: FilesAdded(number=model_number, files=files))
+
+
+def set_alias(reference: str, alias: str) -> Version:
+    """Let an alias point at a version; it moves where it pointed at another.
+
+    Parameters
+    ----------
+    reference
+        The version, such as ``iris:3``.
+    alias
+        The alias, such as ``champion``.
+
+    Returns
+    -------
+    Version
+        The version, with its aliases.
+
+    Raises
+    ------
+    InvalidArgument
+        The alias cannot be one; a number, say.
+    NotFound
+        The reference names nothing.
+    """
+    check_alias(alias)
+    parsed = parse_reference(reference)
+    registry = open_registry()
+    _, revision = registry.resolve(parsed)
+    target = (revision.registered.number, revision.registered.revision)
+    state, _ = registry.commit(
+        parsed.organization,
+        parsed.repository,
+        lambda _: AliasMoved(alias=alias, number=target[0], revision=target[1]),
+    )
+    return Version.of(registry, state, state.models[target[0]].revisions[target[1] - 1])
+
+
+def organization_from(function: str, keywords: dict[str, Any]) -> str:
+    """Take the organization from a function's further keywords, of which there is no other."""
+    check_keywords(function, keywords, ("organization_name",))
+    named = keywords.get("organization_name")
+    return default_organization() if named is None else check_name("organization", named)
+
+
+def _model(state: RepositoryState, model: ModelState) -> Model:
+    return Model(state.organization, state.name, model.number, model.name, len(model.revisions))
+
+
+def _files_at(source_path: str, volume_path: str) -> dict[str, Path]:
+    source = Path(source_path).expanduser()
+    path = check_volume_path(volume_path)
+    if source.is_dir():
+        return {f"{path}/{inner}": file for inner, file in walk_folder(source).items()}
+    if not source.is_file():
+        raise NotFound(f"There is no file {source_path!r} (looked in {Path.cwd()}).", "Check the path.")
+    return {path: source}
+
+
+def _store(files: dict[str, Path]) -> dict[str, Place]:
+    places, _ = open_registry().store(list(files.values()))
+    return dict(zip(files, places, strict=True))

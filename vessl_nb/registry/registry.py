@@ -1,0 +1,234 @@
+"""The registry: reads repositories, and commits what happens to them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vessl_nb.errors import Damaged, FormatTooNew, InvalidArgument, NotFound, RegistryError, nearest
+from vessl_nb.manifest import decode_manifest
+from vessl_nb.registry.documents import KIND_OF, KINDS
+from vessl_nb.registry.format import check_format, write_format
+from vessl_nb.registry.names import qualified
+from vessl_nb.registry.state import RepositoryState
+from vessl_nb.storage.blobs import Blobs
+from vessl_nb.storage.folder import Folder
+from vessl_nb.storage.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from vessl_nb.manifest import Manifest
+    from vessl_nb.registry.documents import Body
+    from vessl_nb.registry.names import Reference
+    from vessl_nb.registry.state import Revision
+    from vessl_nb.storage.blobs import Content, Place
+
+
+class Registry:
+    """A registry, in a folder.
+
+    Parameters
+    ----------
+    root
+        The folder; it need not exist before something is written.
+
+    Attributes
+    ----------
+    blobs
+        Its blobs.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folder = Folder(root)
+        self.blobs = Blobs(self._folder)
+        self._exists = False
+        self._repositories: dict[str, _Repository] = {}
+        # Forms and tables call from threads of their own while a cell runs.
+        self._lock = threading.RLock()
+
+    def repositories(self) -> list[RepositoryState]:
+        """Read every repository, ordered by organization and name."""
+        with self._lock:
+            if not self._check():
+                return []
+            streams = [
+                f"{organization}/{repository}"
+                for organization in sorted(self._folder.names("journal"))
+                for repository in sorted(self._folder.names(f"journal/{organization}"))
+            ]
+            states = [self._read(stream) for stream in streams]
+            return [state for state in states if state is not None]
+
+    def repository(self, organization: str, name: str) -> RepositoryState:
+        """Read a repository.
+
+        Raises
+        ------
+        NotFound
+            There is none of this name; the nearest is named.
+        Damaged
+            A document of it is missing or changed.
+        """
+        state = self.find(organization, name)
+        if state is None:
+            wanted = qualified(organization, name)
+            have = [state.qualified for state in self.repositories()]
+            raise NotFound(
+                f"There is no model repository {wanted!r} in {self.root}.",
+                nearest(wanted, have) or (f"There are: {', '.join(have[:10])}." if have else "It is empty."),
+            )
+        return state
+
+    def find(self, organization: str, name: str) -> RepositoryState | None:
+        """Read a repository; None where there is none of just this spelling."""
+        with self._lock:
+            state = self._read(f"{organization}/{name}") if self._check() else None
+        return state if state and (state.organization, state.name) == (organization, name) else None
+
+    def resolve(self, reference: Reference) -> tuple[RepositoryState, Revision]:
+        """Find the revision that a reference means, and its repository; NotFound where it names nothing."""
+        state = self.repository(reference.organization, reference.repository)
+        return state, state.resolve(reference)
+
+    def check_new(self, organization: str, name: str) -> None:
+        """Refuse a name that differs from an existing one only by case.
+
+        Raises
+        ------
+        InvalidArgument
+            Names the existing one.
+        """
+        with self._lock:
+            if not self._check():
+                return
+            state = self._read(f"{organization}/{name}")
+            if state is None:
+                siblings = self._folder.names(f"journal/{organization.lower()}")
+                state = self._read(f"{organization}/{siblings[0]}") if siblings else None
+                name = state.name if state else name
+        if state and (state.organization, state.name) != (organization, name):
+            wanted = qualified(organization, name)
+            raise InvalidArgument(
+                f"{wanted!r} differs only by case from {state.qualified!r}, which exists.",
+                f"Use {state.qualified!r}, or another name.",
+            )
+
+    def commit(
+        self, organization: str, name: str, decide: Callable[[RepositoryState], Body]
+    ) -> tuple[RepositoryState, Body]:
+        """Write one document into a repository's journal, and read on.
+
+        Parameters
+        ----------
+        organization, name
+            The repository; it begins with its first document.
+        decide
+            Makes the document's body from the repository as it is. It is called again each time another writer was
+            first, and may raise: then nothing is written.
+
+        Returns
+        -------
+        state : RepositoryState
+            The repository with the document in it, and perhaps with later ones.
+        body
+            What was written.
+        """
+        stream = f"{organization}/{name}"
+        with self._lock:
+            while True:
+                self.check_new(organization, name)
+                state = self._read(stream)
+                body = decide(state or RepositoryState(organization, name))
+                if state is None:
+                    self._make()
+                repository = self._repositories.get(stream.lower()) or _Repository(self._folder, stream)
+                if repository.journal.append(KIND_OF[type(body)], body):
+                    break
+            committed = self._read(stream)
+        assert committed is not None  # noqa: S101  # it has the document just written
+        return committed, body
+
+    def store(self, contents: Sequence[Content], known: Iterable[Place] = ()) -> tuple[list[Place], int]:
+        """Store contents in the blobs, as `Blobs.store` does."""
+        self._make()
+        return self.blobs.store(contents, known)
+
+    def manifest(self, place: Place) -> Manifest:
+        """Read a version's manifest; Damaged where it is missing or is not what was written."""
+        return decode_manifest(self.blobs.read(place))
+
+    def _make(self) -> None:
+        """Make the folder a registry before anything else is written into it."""
+        if not check_format(self._folder):
+            write_format(self._folder)
+            self._exists = True
+
+    def _check(self) -> bool:
+        if not self._exists:
+            self._exists = check_format(self._folder)
+        return self._exists
+
+    def _read(self, stream: str) -> RepositoryState | None:
+        """Bring a repository up to date; None where its journal is empty."""
+        key = stream.lower()
+        repository = self._repositories.pop(key, None) or _Repository(self._folder, stream)
+        try:
+            repository.read_on()
+        except Damaged:
+            # The folder may have been put in place of another, by hand: then it holds together by itself.
+            repository = _Repository(self._folder, stream)
+            repository.read_on()
+        if repository.state is not None:
+            self._repositories[key] = repository
+        return repository.state
+
+
+class _Repository:
+    """A repository's journal, and its fold as far as it was read."""
+
+    def __init__(self, folder: Folder, stream: str) -> None:
+        self.journal = Journal(folder, stream)
+        self.state: RepositoryState | None = None
+
+    def read_on(self) -> None:
+        for document in self.journal.read_on():
+            if document.kind not in KINDS:
+                raise FormatTooNew(
+                    f"The journal of {self.journal.stream} has a document of the unknown kind {document.kind!r}.",
+                    "Install a newer vessl_nb: pip install --upgrade vessl_nb",
+                )
+            if self.state is None:
+                organization, _, name = self.journal.stream.rpartition("/")
+                self.state = RepositoryState(organization, name)
+            try:
+                body = msgspec.json.decode(document.body, type=KINDS[document.kind])
+                self.state.apply(body, document.time)
+            except (msgspec.DecodeError, LookupError) as error:
+                raise self.journal.damaged(document.number, f"cannot be applied: {error}") from None
+
+
+_OPEN: dict[Path, Registry] = {}
+
+
+def open_registry() -> Registry:
+    """Open the registry that VESSL_NB_REGISTRY names, or the one in ``~/.vessl_nb/registry``.
+
+    Raises
+    ------
+    RegistryError
+        The variable names something that is no folder of this machine.
+    """
+    named = os.environ.get("VESSL_NB_REGISTRY")
+    if named and "://" in named:
+        raise RegistryError(
+            f"VESSL_NB_REGISTRY is {named!r}; this vessl_nb keeps registries in folders only.",
+            "Set it to a folder's path.",
+        )
+    root = Path(named).expanduser().absolute() if named else Path.home() / ".vessl_nb" / "registry"
+    return _OPEN.setdefault(root, Registry(root))

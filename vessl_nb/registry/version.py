@@ -1,0 +1,142 @@
+"""A version, as users hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vessl_nb.faces.version import VersionFace, version_html, version_text
+from vessl_nb.registry.names import Tag, qualified
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from typing import Any
+
+    from vessl_nb.manifest import Manifest
+    from vessl_nb.registry.registry import Registry
+    from vessl_nb.registry.state import RepositoryState, Revision
+
+
+@dataclass(frozen=True, repr=False)
+class Version:
+    """A registered version: a model number and a revision of it.
+
+    Attributes
+    ----------
+    repository_name, organization_name
+        Where it is.
+    number
+        The model's number.
+    revision
+        1 for the first registration under this number, one more for each time it was overwritten.
+    runner
+        The runner's name.
+    created
+        When it was registered, in UTC.
+    aliases
+        The aliases that pointed at it when this object was made.
+    tags, description
+        What was said of it.
+    size
+        How many bytes its contents have.
+    added
+        How many bytes registering it wrote; what earlier versions had is not written again.
+    requirements
+        The packages it needs.
+    """
+
+    organization_name: str
+    repository_name: str
+    number: int
+    revision: int
+    runner: str
+    created: dt.datetime
+    aliases: tuple[str, ...]
+    tags: dict[str, Tag]
+    description: str
+    size: int
+    added: int
+    requirements: tuple[str, ...]
+    _registry: Registry = field(compare=False)
+    _revision: Revision = field(compare=False)
+
+    @classmethod
+    def of(cls, registry: Registry, state: RepositoryState, revision: Revision) -> Version:
+        """Build it from what the journal says."""
+        said = revision.registered
+        return cls(
+            state.organization,
+            state.name,
+            said.number,
+            said.revision,
+            said.runner,
+            revision.created,
+            state.aliases_of(revision),
+            said.tags,
+            said.description,
+            said.size,
+            said.added,
+            tuple(said.requirements),
+            registry,
+            revision,
+        )
+
+    @property
+    def reference(self) -> str:
+        """What `load` takes: ``iris:3``, with the revision from the second on, ``iris:3@2``."""
+        revision = f"@{self.revision}" if self.revision > 1 else ""
+        return f"{qualified(self.organization_name, self.repository_name)}:{self.number}{revision}"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The document that describes what the version holds."""
+        return self._registry.manifest(self._revision.registered.manifest)
+
+    @property
+    def source(self) -> str:
+        """``runner.py``: the readable source of the runner; empty where none could be found."""
+        place = self.manifest.source
+        return self._registry.blobs.read(place).decode() if place else ""
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """The samples it was registered with, each with its output, in the encoding of `vessl_nb.values.encoding`."""
+        place = self._revision.registered.examples
+        return msgspec.json.decode(self._registry.blobs.read(place)) if place else []
+
+    def __repr__(self) -> str:
+        return f"<Version {self.reference}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001  # IPython's signature
+        printer.text(repr(self) if cycle else version_text(self.face()))
+
+    def _repr_html_(self) -> str:
+        return version_html(self.face())
+
+    def face(self) -> VersionFace:
+        """Give what is shown of it, as plain data."""
+        manifest = self.manifest
+        return VersionFace(
+            reference=self.reference,
+            repository=self.repository_name,
+            number=self.number,
+            revision=self.revision,
+            runner=self.runner,
+            model=manifest.model.type if manifest.model else "",
+            size=self.size,
+            added=self.added,
+            created=self.created,
+            aliases=self.aliases,
+            tags=self.tags,
+            description=self.description,
+            requirements=self.requirements,
+            env=tuple(manifest.env),
+            captures=tuple((item.name, item.type, item.size) for item in manifest.captures),
+            artifacts=tuple((path, place.length) for path, place in manifest.files.items()),
+            examples=len(self.examples),
+            python=manifest.python,
+            source=self.source,
+        )

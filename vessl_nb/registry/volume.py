@@ -1,0 +1,87 @@
+"""A version's volume: the folder that its runner sees as its working directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import blake3
+import msgspec
+import platformdirs
+
+from vessl_nb.registry.documents import Registered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vessl_nb.registry.registry import Registry
+    from vessl_nb.registry.state import Layer
+    from vessl_nb.storage.blobs import Blobs, Place
+
+
+def files_of(registry: Registry, layers: Sequence[Layer]) -> dict[str, Place]:
+    """Collect the files of a volume: of two with one path, the later one."""
+    files: dict[str, Place] = {}
+    for layer in layers:
+        files.update(registry.manifest(layer.manifest).files if isinstance(layer, Registered) else layer)
+    return files
+
+
+def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
+    """Lay a volume's files out in the user's cache, once for each set of files.
+
+    Returns
+    -------
+    Path
+        The folder. It is the user's own copy: what is written into it never reaches the registry.
+
+    Raises
+    ------
+    Damaged
+        A file is missing from the registry, or is not what was written.
+    """
+    identity = msgspec.json.encode({path: place.digest for path, place in files.items()}, order="sorted")
+    parent = cache_folder() / "volumes"
+    volume = parent / blake3.blake3(identity).hexdigest()[:32]
+    if _is_whole(volume, files):
+        return volume
+    parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
+    try:
+        for path, place in files.items():
+            target = building / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(blobs.view(place))
+        _replace(volume, building, files)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return volume
+
+
+def cache_folder() -> Path:
+    """Give the user's cache folder: VESSL_NB_CACHE, or where the platform keeps caches. It can be deleted any time."""
+    named = os.environ.get("VESSL_NB_CACHE")
+    return Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("vessl_nb")
+
+
+def _is_whole(volume: Path, files: Mapping[str, Place]) -> bool:
+    """Tell whether a volume is there, and has its files in their sizes: a user may have cleaned the cache in part."""
+    try:
+        return volume.is_dir() and all((volume / path).stat().st_size == place.length for path, place in files.items())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _replace(volume: Path, building: Path, files: Mapping[str, Place]) -> None:
+    while True:
+        try:
+            building.rename(volume)
+        except OSError:  # it is there: another process was first, or it is not whole
+            if _is_whole(volume, files):
+                return
+            shutil.rmtree(volume)
+        else:
+            return

@@ -1,0 +1,103 @@
+"""Pickles whose large data lies beside them.
+
+Buffers (of numpy, pandas and everything else that knows pickle protocol 5, and torch's storages) leave the pickle, in
+the order in which they come in it, and are put back in that order. Several objects may be pickled one after the other
+by one pickler: what two of them share is shared again after loading by one unpickler.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from vessl_nb.storage import restore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed import ReadableBuffer
+
+SMALL = 4096
+"""Buffers of fewer bytes than this stay in the pickle: a place in the manifest costs about as much."""
+
+
+class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
+    """A pickler that leaves buffers out and keeps them in `buffers`, without a copy of them.
+
+    Attributes
+    ----------
+    buffers
+        The buffers left out so far, in order.
+    """
+
+    def __init__(self) -> None:
+        self._file = BytesIO()
+        self.buffers: list[memoryview] = []
+        self._left_out = 0  # bytes
+        self._storages: dict[int, tuple[Any, Any]] = {}
+        super().__init__(self._file, protocol=5, buffer_callback=self._leave_out)
+
+    def getvalue(self) -> bytes:
+        """Give everything pickled so far, one pickle after the other."""
+        return self._file.getvalue()
+
+    def length(self) -> int:
+        """Count the bytes pickled so far, those of the buffers included."""
+        return self._file.tell() + self._left_out
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Take torch's storages apart; leave the rest to cloudpickle."""
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            if isinstance(obj, torch.storage.TypedStorage):
+                untyped = obj._untyped_storage  # noqa: SLF001  # what torch's own saving reads
+                # Every tensor makes wrappers of its own; the pickler must meet one object for each real storage.
+                storage, _ = self._storages.setdefault(untyped._cdata, (untyped, obj))  # noqa: SLF001
+                return restore.torch_typed_storage, (storage, obj.dtype)
+            if isinstance(obj, torch.UntypedStorage):
+                on_cpu = obj.cpu()
+                view = torch.empty(0, dtype=torch.uint8).set_(on_cpu).numpy()
+                return restore.torch_storage, (pickle.PickleBuffer(view), str(obj.device))
+        return super().reducer_override(obj)
+
+    def _leave_out(self, buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.nbytes < SMALL:
+            return True
+        self.buffers.append(view)
+        self._left_out += view.nbytes
+        return False
+
+
+class BufferUnpickler:
+    """Reads what a `BufferPickler` wrote, one object after the other.
+
+    Parameters
+    ----------
+    pickles
+        What its `getvalue` gave.
+    buffers
+        Its buffers, in order; writable where the loaded objects should be.
+    """
+
+    def __init__(self, pickles: ReadableBuffer, buffers: Iterable[ReadableBuffer]) -> None:
+        self._unpickler = pickle.Unpickler(BytesIO(pickles), buffers=iter(buffers))
+
+    def load(self) -> Any:
+        """Read the next object; `restoring` must be in force."""
+        return self._unpickler.load()
+
+
+@contextmanager
+def restoring(context: restore.Context) -> Iterator[None]:
+    """Let pickles be read in a context."""
+    token = restore.CONTEXT.set(context)
+    try:
+        yield
+    finally:
+        restore.CONTEXT.reset(token)

@@ -1,0 +1,95 @@
+"""Paths in a volume, and the trees that go there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from vessl_nb.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RESERVED = frozenset({"vessl.manifest.yaml", "vessl.runner.pkl", "vessl.model.pkl"})
+"""What VESSL's SDK puts at the root of a volume: an exported version needs these names."""
+
+
+def check_volume_path(path: object) -> str:
+    """Hold a path in a volume against the rules, and give it back without ``.`` and doubled slashes.
+
+    Raises
+    ------
+    InvalidArgument
+        It is empty, absolute, leaves the volume, is reserved, or is no text that UTF-8 can say.
+    """
+    if not isinstance(path, str) or path.strip("/.") == "" or "\0" in path:
+        raise InvalidArgument(f"{path!r} is no path in a volume.", "Write a relative path, such as 'model.pt'.")
+    pure = PurePosixPath(path)
+    if pure.is_absolute():
+        raise InvalidArgument(
+            f"{path!r} is absolute, but paths in a volume are relative.", f"Use {path.lstrip('/')!r}."
+        )
+    if ".." in pure.parts:
+        raise InvalidArgument(f"{path!r} leaves the volume.", "Write a path without '..'.")
+    if str(pure) in RESERVED:
+        raise InvalidArgument(f"{path!r} is reserved for the version's own files.", "Use another name.")
+    if not _is_utf8(path):
+        raise InvalidArgument(f"{path!r} has characters that UTF-8 cannot say.", "Rename the file.")
+    return str(pure)
+
+
+def check_no_clash(paths: Iterable[str]) -> None:
+    """Refuse paths of which one would have to be a file and a folder at once.
+
+    Raises
+    ------
+    InvalidArgument
+        Names both.
+    """
+    every = set(paths)
+    for path in sorted(every):
+        for parent in PurePosixPath(path).parents:
+            if str(parent) in every:
+                raise InvalidArgument(
+                    f"{str(parent)!r} would be a file, and a folder with {path!r} in it.", "Rename one of the two."
+                )
+
+
+def walk_folder(folder: Path) -> dict[str, Path]:
+    """Collect the files of a folder's whole tree, by their paths below it, in order.
+
+    Links to files inside the folder are followed.
+
+    Raises
+    ------
+    InvalidArgument
+        A link leaves the folder or leads to a folder, or something is neither file nor folder: none can be copied
+        in a way that surely means the same elsewhere.
+    """
+    real_root = folder.resolve()
+    files: dict[str, Path] = {}
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted([*names, *(inner for inner in folders if (Path(place) / inner).is_symlink())]):
+            file = Path(place) / name
+            inner = file.relative_to(folder).as_posix()
+            if file.is_symlink() and not file.resolve().is_relative_to(real_root):
+                raise InvalidArgument(
+                    f"{str(file)!r} is a link that leaves the folder: it leads to {str(file.resolve())!r}.",
+                    "Replace it by what it leads to.",
+                )
+            if not file.is_file():
+                raise InvalidArgument(
+                    f"{str(file)!r} is no file that could be copied.", "Take it out of the folder, or replace it."
+                )
+            files[inner] = file
+    return files
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
