@@ -59,7 +59,7 @@ class VersionsTable:
     """
 
     def __init__(self, repository_name: str | None = None) -> None:
-        self._title = repository_name or "All model repositories"
+        self.title = repository_name or "All model repositories"
         self.rows = list(version_rows(repository_name))
         self._repository_name = repository_name
 
@@ -72,10 +72,10 @@ class VersionsTable:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return versions_text(self._title, self.rows)
+        return versions_text(self.title, self.rows)
 
     def _repr_html_(self) -> str:
-        return versions_html(self._title, self.rows)
+        return versions_html(self.title, self.rows)
 
 
 def version_rows(repository_name: str | None = None) -> Iterator[VersionRow]:

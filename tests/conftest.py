@@ -1,0 +1,30 @@
+"""What every test stands on: a registry and a cache of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def registry_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test a registry, which does not exist yet, and a cache; nothing of the user's is touched."""
+    monkeypatch.setenv("VESSL_NB_REGISTRY", str(tmp_path / "registry"))
+    monkeypatch.setenv("VESSL_NB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("VESSL_NB_ORGANIZATION", raising=False)
+    return tmp_path / "registry"
+
+
+@pytest.fixture
+def snapshot(registry_root: Path):
+    """Give a function that reads every file of the registry, by path: equal snapshots are byte-identical registries."""
+
+    def take() -> dict[str, bytes]:
+        files = (path for path in sorted(registry_root.rglob("*")) if path.is_file())
+        return {str(path.relative_to(registry_root)): path.read_bytes() for path in files}
+
+    return take

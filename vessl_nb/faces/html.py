@@ -1,0 +1,282 @@
+"""The pieces that the faces share: clean words, aligned columns, and HTML that reads well wherever it is opened.
+
+A face is looked at in JupyterLab, in VS Code, on GitHub and in an exported page, light or dark. So it takes its text
+colour from the page around it, draws lines and tints with a translucent grey that suits any background, and stays a
+plain, readable table where its style is stripped (GitHub, notebooks that are not trusted). It runs no script and asks
+nothing of the network.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from datetime import UTC
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from vessl_nb.faces.value import ValueFace
+
+_Item = TypeVar("_Item")
+
+# Escape sequences and control characters would move the cursor of a terminal, or hide what follows them.
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")
+# ipykernel names a cell's file after its own process and a hash of the cell: other on every run.
+_CELL = re.compile(r'File "[^"\n]*(?:ipykernel_\d+[/\\][^"\n]*|<ipython-input-[^"\n]*>)"')
+
+# Doubling the class outweighs JupyterLab's own rules for tables, which are (0,2,2). Every class is ours, so that what a
+# user's value brings along keeps its look; only pandas' tables are made compact. A strip stands side by side where its
+# own box is wide enough, whatever the window's width is.
+_STYLE = """
+.vessl-nb.vessl-nb {
+  --vnb-line: rgba(128, 128, 128, .28);
+  --vnb-tint: rgba(128, 128, 128, .1);
+  --vnb-bad: var(--jp-error-color1, var(--vscode-errorForeground, #dc3545));
+  --vnb-lead: var(--jp-brand-color1, var(--vscode-progressBar-background, #2f7de0));
+  --vnb-sans: var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif));
+  --vnb-mono: var(--jp-code-font-family, var(--vscode-editor-font-family, ui-monospace, Menlo, monospace));
+  container-type: inline-size; margin: 4px 0 12px; font: 13px/1.5 var(--vnb-sans); text-align: left;
+  .vnb-dim { opacity: .68; font-weight: normal; }
+  .vnb-small { font-size: 12px; }
+  .vnb-bad { color: var(--vnb-bad); font-weight: 600; }
+  .vnb-code, .vnb-chip, .vnb-pre { font: 12px/1.5 var(--vnb-mono); color: inherit; background: none; padding: 0; }
+  .vnb-chip { display: inline-block; padding: 0 7px; border: 1px solid var(--vnb-line); border-radius: 9px;
+    background: var(--vnb-tint); font: 500 11px/16px var(--vnb-sans); white-space: nowrap; }
+  .vnb-pre { margin: 0; white-space: pre; overflow: auto; max-height: 22em; }
+  .vnb-fold { white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; }
+  .vnb-rich { overflow: auto; max-height: 26em; }
+  .vnb-rich img, .vnb-rich svg { max-width: 100%; height: auto; }
+  .vnb-rich .dataframe { margin: 0; border: 0; border-collapse: collapse; font-size: 12px; }
+  .vnb-rich .dataframe :is(th, td) { padding: 3px 8px; border: 0; text-align: right; }
+  .vnb-scroll { overflow-x: auto; }
+  .vnb-code { display: inline-block; max-width: 100%; overflow-wrap: anywhere; }
+  summary { cursor: pointer; }
+  .vnb-more { margin: 8px 0 0; }
+  .vnb-table { border-collapse: collapse; margin: 0; font-size: inherit; table-layout: auto; color: inherit;
+    > caption { caption-side: top; padding: 0 0 8px; text-align: left; color: inherit; font-size: 14px; }
+    > thead { border: 0; }
+    > thead > tr, > tbody > tr { background: none; }
+    > * > tr > * { padding: 6px 20px 6px 0; border: 0; text-align: left; vertical-align: baseline; font-size: inherit;
+      line-height: 1.5; }
+    > tbody > tr > th { font-weight: 600; }
+  }
+  .vnb-list > * > tr > * { padding: 6px 12px; border-bottom: 1px solid var(--vnb-line); white-space: nowrap; }
+  .vnb-list > thead > tr > th { font-size: 12px; font-weight: 500; vertical-align: bottom; }
+  .vnb-list > * > tr > :first-child { padding-left: 0; }
+  .vnb-list > * > tr > .vnb-number { text-align: right; font-variant-numeric: tabular-nums; }
+  .vnb-list > tbody > tr > .vnb-prose { max-width: 34em; }
+  .vnb-strip { width: 100%; display: block; position: relative;
+    > caption { display: block; }
+    > thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+    > tbody { display: grid; border: 1px solid var(--vnb-line); border-radius: 6px; overflow: auto; }
+    > tbody > tr { display: grid; grid-template: "name time" auto "kind time" auto "value value" 1fr / 1fr 96px;
+      padding: 10px 14px 12px; }
+    > tbody > tr + tr { border-top: 1px solid var(--vnb-line); }
+    > tbody > tr > * { display: block; min-width: 0; padding: 0; }
+    > tbody > tr > th { grid-area: name; }
+    > tbody > tr + tr > th::before { content: "↓ " / ""; opacity: .5; }
+    > tbody > tr > .vnb-kind { grid-area: kind; font-size: 12px; opacity: .68; }
+    > tbody > tr > .vnb-value { grid-area: value; padding-top: 8px; }
+    > tbody > tr > .vnb-value:empty { display: none; }
+    > tbody > tr > .vnb-time { grid-area: time; font-size: 12px; }
+    > tbody > .vnb-failed { background: color-mix(in srgb, var(--vnb-bad) 7%, transparent); }
+    > tbody > .vnb-failed > .vnb-kind { opacity: 1; }
+    > tbody > .vnb-quiet > th { opacity: .68; }
+  }
+  .vnb-strip .vnb-code { font-weight: 600; }
+  .vnb-facts { display: block; max-width: 720px;
+    > tbody, > tbody > tr, > tbody > tr > *, > caption { display: block; }
+    > tbody > tr { padding: 6px 0; border-top: 1px solid var(--vnb-line); }
+    > tbody > tr > * { padding: 0; overflow-wrap: anywhere; }
+    > tbody > tr > th { font-size: 12px; font-weight: 500; opacity: .68; }
+  }
+  .vnb-items { list-style: none; margin: 0; padding: 0; }
+  .vnb-items > li { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; margin: 0; }
+  .vnb-items > li > :last-child { margin-left: auto; font-variant-numeric: tabular-nums; }
+  .vnb-source { margin: 8px 0 0; }
+  .vnb-source > .vnb-pre { margin: 8px 0 0; padding: 10px 14px; border: 1px solid var(--vnb-line); border-radius: 6px; }
+  .vnb-bar { display: block; height: 3px; margin-top: 4px; border-radius: 2px; background: var(--vnb-line); }
+  .vnb-bar > span { display: block; height: 3px; min-width: 1px; border-radius: 2px; background: var(--vnb-lead); }
+  .vnb-error { margin-bottom: 6px; overflow-wrap: anywhere; }
+  .vnb-given { margin: 10px 0 2px; font-size: 12px; }
+  @container (min-width: 480px) {
+    .vnb-facts > tbody > tr { display: grid; grid-template-columns: 104px minmax(0, 1fr); align-items: baseline; }
+    .vnb-items > li { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) 80px; }
+    .vnb-items > li > :last-child { text-align: right; }
+  }
+  @container (min-width: 800px) {
+    .vnb-list > tbody > tr > .vnb-prose { min-width: 16em; white-space: normal; }
+    .vnb-strip > tbody > tr + tr > th::before { content: "→ " / ""; }
+    .vnb-strip > tbody { grid: auto auto 1fr auto / var(--vnb-columns); }
+    .vnb-strip > tbody > tr { grid-row: span 4; grid-template: "name" "kind" "value" "time" / minmax(0, 1fr);
+      grid-template-rows: subgrid; }
+    .vnb-strip > tbody > tr + tr { border-top: 0; border-left: 1px solid var(--vnb-line); }
+    .vnb-strip > tbody > tr > .vnb-time { padding-top: 12px; }
+  }
+}
+"""
+STYLE = re.sub(r"\s*\n\s*", " ", _STYLE).strip()
+
+_THOUSAND = 1000
+_WHOLE_FROM = 100  # three digits are enough: 12.3 KB, but 123 KB
+_MINUTE = 60.0
+
+
+def clean(text: str) -> str:
+    """Take out of `text` what differs from run to run, or would upset a terminal.
+
+    Memory addresses and the names of cells' temporary files go; so do escape sequences, control characters and those
+    that turn the direction of writing. Line ends stay, tabs become spaces.
+    """
+    text = _ESCAPES.sub("", text.replace("\r\n", "\n")).expandtabs(4)
+    return _CELL.sub("Cell", _ADDRESS.sub("", _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)))
+
+
+def one_line(text: str, limit: int) -> str:
+    """Write `text` on one line of at most `limit` characters, the last of them ``…`` where it was cut."""
+    line = " ".join(clean(text[: limit * 8]).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def bounded_lines(text: str, *, lines: int, width: int) -> list[str]:
+    """Cut `text` to `lines` lines of `width` characters, and say how many more there are."""
+    every = clean(text).rstrip().split("\n")
+    shown = [line if len(line) <= width else line[: width - 1] + "…" for line in every[:lines]]
+    return shown if len(every) <= lines else [*shown, f"… and {counted(len(every) - lines, 'more line')}"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: ``1 version``, ``1,000 versions``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size_words(size: int) -> str:
+    """Write a number of bytes as people read it, a KB being 1,000 bytes: ``812 B``, ``12.3 KB``, ``1.5 GB``."""
+    value, units = float(size), ["B", "KB", "MB", "GB", "TB"]
+    unit = units.pop(0)
+    # 999.95 KB would be written "1000 KB".
+    while units and value >= _THOUSAND - 0.5:
+        value, unit = value / _THOUSAND, units.pop(0)
+    return f"{value:.0f} {unit}" if unit == "B" or value >= _WHOLE_FROM else f"{value:.1f} {unit}"
+
+
+def duration_words(seconds: float) -> str:
+    """Write a duration as people read it: ``320 µs``, ``1.2 ms``, ``2.4 s``, ``3 min 5 s``."""
+    if round(seconds) >= _MINUTE:
+        minutes, rest = divmod(round(seconds), int(_MINUTE))
+        return f"{minutes:,} min {rest} s"
+    value, units = seconds * 1e6, ["µs", "ms", "s"]
+    if round(value) < 1:
+        return "under 1 µs"
+    unit = units.pop(0)
+    while units and value >= _THOUSAND - 0.5:
+        value, unit = value / _THOUSAND, units.pop(0)
+    return f"{value:.0f} {unit}" if unit == "µs" or value >= _WHOLE_FROM else f"{value:.1f} {unit}"
+
+
+def minute_words(moment: datetime) -> str:
+    """Write a moment to the minute, in UTC; one without a time zone is taken to be in UTC already."""
+    return _in_utc(moment).strftime("%Y-%m-%d %H:%M")
+
+
+def kind_words(value: ValueFace) -> str:
+    """Write what kind of value it is: ``ndarray, 1 × 4 float64``."""
+    return one_line(", ".join(filter(None, (value.type, value.shape))), 60)
+
+
+def tag_words(value: object) -> str:
+    """Write a tag's value: numbers to six digits, everything else cut to what fits a column."""
+    return f"{value:.6g}" if isinstance(value, float) else one_line(str(value), 32)
+
+
+def tag_list(tags: Mapping[str, object]) -> list[str]:
+    """Write each tag as ``name=value``."""
+    return [f"{one_line(name, 32)}={tag_words(value)}" for name, value in tags.items()]
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+    """Write rows of cells under one another, the columns in `right` flush right."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return [
+        "   ".join(
+            " " * gap + cell if column in right else cell + " " * gap
+            for column, (cell, gap) in enumerate(
+                (cell, width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+            )
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def escape(text: str) -> str:
+    """Make `text` safe to stand in HTML, between tags as in an attribute."""
+    return html.escape(clean(text))
+
+
+def page(body: str) -> str:
+    """Wrap a face's HTML with the style it needs; each output of a notebook stands by itself."""
+    return f'<div class="vessl-nb"><style>{STYLE}</style>{body}</div>'
+
+
+def dim(text: str) -> str:
+    """Write `text` as an aside."""
+    return f'<span class="vnb-dim">{escape(text)}</span>'
+
+
+def bad(text: str) -> str:
+    """Write `text` as what went wrong; it has to say so in words as well."""
+    return f'<strong class="vnb-bad">{escape(text)}</strong>'
+
+
+def code(text: str, kind: str = "vnb-code") -> str:
+    """Write `text` as code."""
+    return f'<code class="{kind}">{escape(text)}</code>'
+
+
+def chips(names: Iterable[str]) -> str:
+    """Write aliases as chips; GitHub, which strips the style, draws code as chips of its own."""
+    return " ".join(code(name, "vnb-chip") for name in names)
+
+
+def time_html(moment: datetime) -> str:
+    """Write a moment to the minute for people, and exactly for programs."""
+    exact = _in_utc(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f'<time datetime="{exact}">{minute_words(moment)}</time>'
+
+
+def value_html(value: ValueFace) -> str:
+    """Draw a value as IPython would: its own HTML where it has some, its text otherwise."""
+    if value.html is not None:
+        return f'<div class="vnb-rich">{value.html}</div>'
+    lines = bounded_lines(value.text, lines=40, width=2000)
+    # One long line may be folded anywhere; folding lines that stand under one another would tear an array apart.
+    kind = "vnb-pre vnb-fold" if len(lines) == 1 else "vnb-pre"
+    return f'<pre class="{kind}">{escape(chr(10).join(lines)[:4000])}</pre>'
+
+
+def folded(items: Sequence[_Item], limit: int, draw: Callable[[Sequence[_Item]], str], most: int = 100) -> str:
+    """Draw the first `limit` items, and the rest of them behind a line that opens."""
+    shown, rest = draw(items[:limit]), items[limit:most]
+    if not rest:
+        return shown
+    unseen = f"<p>{dim(f'… and {len(items) - most:,} more')}</p>" if len(items) > most else ""
+    return f"{shown}<details><summary>… and {len(items) - limit:,} more</summary>{draw(rest)}{unseen}</details>"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _width(text: str) -> int:
+    """Count the columns that `text` takes in a terminal: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )

@@ -1,0 +1,103 @@
+"""What Tab offers after a magic: its options, the notebook's variables, repositories and references."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import types
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from vessl_nb.errors import VesslError
+from vessl_nb.notebook.candidates import models_in, runners_in
+from vessl_nb.registry.registry import open_registry
+
+if TYPE_CHECKING:
+    from argparse import Action
+    from collections.abc import Callable, Iterable
+
+    from IPython.core.completer import CompletionContext, SimpleMatcherResult
+
+    from vessl_nb.notebook.magics import VesslMagics
+    from vessl_nb.registry.state import RepositoryState
+
+_MAGIC = re.compile(r"^\s*(?:[\w, ]+=\s*)?%%?(vessl_\w+)\s+(.*)$")
+_NOTHING: SimpleMatcherResult = {"completions": []}
+
+
+def make_matcher(magics: VesslMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:
+    """Make the matcher that IPython asks; it answers only after one of these magics."""
+
+    @context_matcher(identifier="vessl_nb")
+    def vessl_nb_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        match = _MAGIC.match(context.text_until_cursor)
+        if match is None or not hasattr(magics, match[1]):
+            return _NOTHING
+        typed = re.search(r"\S*$", match[2])
+        word = typed[0] if typed else ""
+        before = match[2][: len(match[2]) - len(word)]
+        offered = sorted(set(_candidates(magics, match[1], before, word)))
+        # IPython's own token may begin later, after the colon of a reference; its text alone is replaced.
+        kept = max(len(word) - len(context.token), 0)
+        completions = [SimpleCompletion(text[kept:], type="param") for text in offered if text.startswith(word)]
+        return {"completions": completions, "suppress": bool(offered), "ordered": True}
+
+    matcher: Callable[[CompletionContext], SimpleMatcherResult] = vessl_nb_matcher
+    return matcher
+
+
+def _candidates(magics: VesslMagics, name: str, before: str, word: str) -> Iterable[str]:
+    actions: list[Action] = getattr(magics, name).parser._actions  # noqa: SLF001  # argparse has no public way
+    options = {option: action for action in actions for option in action.option_strings}
+    words = _split(before)
+    if words and words[-1] in options:
+        return _values(magics, options[words[-1]].dest)
+    if word.startswith("-"):
+        return (option for option in options if option.startswith("--"))
+    values = [w for i, w in enumerate(words) if not w.startswith("-") and (i == 0 or words[i - 1] not in options)]
+    positionals = [action.dest for action in actions if not action.option_strings]
+    return _values(magics, positionals[len(values)]) if len(values) < len(positionals) else ()
+
+
+def _values(magics: VesslMagics, what: str) -> Iterable[str]:
+    """List what an argument of this name may be."""
+    variables = magics.variables
+    offers: dict[str, Callable[[], Iterable[str]]] = {
+        "runner": lambda: runners_in(variables),
+        "name": lambda: runners_in(variables),
+        "model": lambda: models_in(variables),
+        "sample": lambda: _data_in(variables),
+        "artifacts": lambda: _data_in(variables),
+        "repository": lambda: _references(with_versions=False),
+        "reference": lambda: _references(with_versions=True),
+        "alias": lambda: [alias for state in _repositories() for alias in state.aliases],
+    }
+    return offers.get(what, list)()
+
+
+def _data_in(variables: dict[str, Any]) -> Iterable[str]:
+    code = (type, types.ModuleType, types.FunctionType, types.MethodType)
+    return [name for name, value in list(variables.items()) if not name.startswith("_") and not isinstance(value, code)]
+
+
+def _references(*, with_versions: bool) -> Iterable[str]:
+    for state in _repositories():
+        yield state.qualified
+        if with_versions:
+            yield from (f"{state.qualified}:{alias}" for alias in state.aliases)
+            yield from (f"{state.qualified}:{number}" for number, model in state.models.items() if model.revisions)
+
+
+def _repositories() -> Iterable[RepositoryState]:
+    try:
+        return open_registry().repositories()
+    except VesslError:  # Tab is no place for errors
+        return ()
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # inside an open quote
+        return []
