@@ -157,7 +157,10 @@ class _Definitions(BufferPickler):
             self.items.append(Item(kind="namespace", name=name))
 
     def reducer_override(self, obj: Any) -> Any:
-        """Leave captures out of functions, and what identifies this process's own class out of classes."""
+        """Leave out what is this process's own: captures of functions, identities of classes, file names of code."""
+        if isinstance(obj, types.CodeType):
+            # A cell's file has another name in each session; equal code is to be equal bytes, and tell no paths.
+            return self.dispatch_table[types.CodeType](obj.replace(co_filename="<cell>"))
         reduced = super().reducer_override(obj)
         if reduced is NotImplemented:
             return reduced

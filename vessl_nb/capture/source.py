@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from vessl_nb.capture.definitions import Captured
 
-_NEWEST_FIRST = -1
-
 
 def write_source(captured: Captured) -> str:
     """Write the definitions as one module: imports, the captures by name and type, classes and functions.
@@ -46,15 +44,9 @@ def source_of(written: Any) -> str:
             return _lambda_source(written)
         return _node_source(written.__code__.co_filename, written.__name__, written.__code__.co_firstlineno)
     # A class does not know its file; its own methods do. One that has none is looked for in every cell, newest first.
-    own = [
-        function
-        for function in _functions_of(written)
-        if function.__qualname__ == f"{written.__qualname__}.{function.__name__}"
-    ]
-    places = [(function.__code__.co_filename, function.__code__.co_firstlineno) for function in own]
-    cells = [
-        (name, 0) for name in list(linecache.cache)[::_NEWEST_FIRST] if "ipykernel" in name or "ipython-input" in name
-    ]
+    codes = [function.__code__ for function in _own_functions_of(written)]
+    places = [(code.co_filename, code.co_firstlineno) for code in codes]
+    cells = [(name, 0) for name in reversed(list(linecache.cache)) if "ipykernel" in name or "ipython-input" in name]
     return next(filter(None, (_node_source(file, written.__name__, line) for file, line in (*places, *cells))), "")
 
 
@@ -78,21 +70,21 @@ def _lambda_source(function: types.FunctionType) -> str:
     return f"# from: {line}" if line else ""
 
 
-def _functions_of(written: Any) -> Iterator[types.FunctionType]:
+def _own_functions_of(written: Any) -> Iterator[types.FunctionType]:
+    """Walk a function itself, or the methods that a class's own body defines."""
     if isinstance(written, types.FunctionType):
         yield written
         return
     for member in vars(written).values():
         function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
-        if isinstance(function, types.FunctionType):
+        if isinstance(function, types.FunctionType) and function.__qualname__.startswith(f"{written.__qualname__}."):
             yield function
 
 
 def _variables_of(written: Any) -> dict[str, Any]:
     """Give the namespace that a class or function was written in."""
-    if isinstance(written, types.FunctionType):
-        return written.__globals__
-    return vars(sys.modules[written.__module__]) if written.__module__ in sys.modules else {}
+    function = next(_own_functions_of(written), None)
+    return function.__globals__ if function else vars(sys.modules.get(written.__module__, types))
 
 
 def _imports_of(source: str, variables: dict[str, Any]) -> Iterator[str]:

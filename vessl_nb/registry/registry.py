@@ -161,7 +161,14 @@ class Registry:
 
     def manifest(self, place: Place) -> Manifest:
         """Read a version's manifest; Damaged where it is missing or is not what was written."""
-        return decode_manifest(self.blobs.read(place))
+        text = self.blobs.read(place)
+        try:
+            return decode_manifest(text)
+        except msgspec.DecodeError as error:
+            raise Damaged(
+                f"The manifest {place.digest} in {self.root} cannot be read: {error}.",
+                "Install a newer vessl_nb, or restore the file from a backup.",
+            ) from None
 
     def _make(self) -> None:
         """Make the folder a registry before anything else is written into it."""

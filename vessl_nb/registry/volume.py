@@ -13,6 +13,7 @@ import msgspec
 import platformdirs
 
 from vessl_nb.registry.documents import Registered
+from vessl_nb.volume_paths import check_volume_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
     try:
         for path, place in files.items():
-            target = building / path
+            target = building / check_volume_path(path)  # a document may be hostile
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(blobs.view(place))
         _replace(volume, building, files)

@@ -132,8 +132,9 @@ class Blobs:
         return self.map([place])[0]
 
     def map(self, places: Iterable[Place]) -> list[memoryview]:
-        """Map many contents as `view` does, each blob once."""
+        """Map many contents as `view` does, each blob once; a place that is given twice has memory of its own each."""
         mapped: dict[str, memoryview] = {}
+        given: set[Place] = set()
         views = []
         for place in places:
             blob = place.blob or place.digest
@@ -142,7 +143,12 @@ class Blobs:
             whole = mapped[blob]
             if place.offset + place.length > len(whole):
                 raise self._damaged(blob, f"is {len(whole):,} bytes long, too short")
-            views.append(whole[place.offset : place.offset + place.length])
+            content = whole[place.offset : place.offset + place.length]
+            if place in given:
+                # Equal contents are stored once, but may be separate objects, of which one is changed later.
+                content = self._map(blob) if place.length >= LARGE else memoryview(bytearray(content))
+            given.add(place)
+            views.append(content)
         return views
 
     def _map(self, blob: str) -> memoryview:

@@ -30,7 +30,6 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._ready: set[Path] = set()
 
     def path(self, key: str) -> Path:
         """Give the path of a file, whether it exists or not."""
@@ -94,8 +93,6 @@ class Folder:
         return True
 
     def _make_folder(self, folder: Path) -> None:
-        if folder in self._ready:
-            return
         missing = []
         while not folder.is_dir():
             missing.append(folder)
@@ -107,7 +104,6 @@ class Folder:
                 if mode is not None:
                     made.chmod(mode)
             _sync_folder(made.parent)
-        self._ready.update(missing)
 
     @contextlib.contextmanager
     def _in_words(self, verb: str, key: str) -> Iterator[None]:

@@ -26,6 +26,13 @@ SMALL = 4096
 """Buffers of fewer bytes than this stay in the pickle: a place in the manifest costs about as much."""
 
 
+class _Storage:
+    """A real storage of torch; it stays alive, and so keeps its address to itself."""
+
+    def __init__(self, untyped: Any) -> None:
+        self.untyped = untyped
+
+
 class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
     """A pickler that leaves buffers out and keeps them in `buffers`, without a copy of them.
 
@@ -39,7 +46,7 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
         self._file = BytesIO()
         self.buffers: list[memoryview] = []
         self._left_out = 0  # bytes
-        self._storages: dict[int, tuple[Any, Any]] = {}
+        self._storages: dict[int, _Storage] = {}
         super().__init__(self._file, protocol=5, buffer_callback=self._leave_out)
 
     def getvalue(self) -> bytes:
@@ -55,15 +62,18 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
         torch = sys.modules.get("torch")
         if torch is not None:
             if isinstance(obj, torch.storage.TypedStorage):
-                untyped = obj._untyped_storage  # noqa: SLF001  # what torch's own saving reads
-                # Every tensor makes wrappers of its own; the pickler must meet one object for each real storage.
-                storage, _ = self._storages.setdefault(untyped._cdata, (untyped, obj))  # noqa: SLF001
-                return restore.torch_typed_storage, (storage, obj.dtype)
+                return restore.torch_typed_storage, (self._storage_of(obj._untyped_storage), obj.dtype)  # noqa: SLF001
             if isinstance(obj, torch.UntypedStorage):
-                on_cpu = obj.cpu()
-                view = torch.empty(0, dtype=torch.uint8).set_(on_cpu).numpy()
-                return restore.torch_storage, (pickle.PickleBuffer(view), str(obj.device))
+                # What rebuilds a tensor of a newer dtype wants a typed one, as torch.load gives it.
+                return restore.torch_typed_storage, (self._storage_of(obj), torch.uint8)
+            if isinstance(obj, _Storage):
+                view = torch.empty(0, dtype=torch.uint8).set_(obj.untyped.cpu()).numpy()
+                return restore.torch_storage, (pickle.PickleBuffer(view), str(obj.untyped.device))
         return super().reducer_override(obj)
+
+    def _storage_of(self, untyped: Any) -> _Storage:
+        """Give one object for each real storage: every tensor makes wrappers of its own."""
+        return self._storages.setdefault(untyped._cdata, _Storage(untyped))  # noqa: SLF001  # as torch's own saving
 
     def _leave_out(self, buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()

@@ -1,0 +1,123 @@
+"""The disk format, held in place: what was written once is read for ever, and nothing moves by accident."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import vessl_nb as vessl
+from vessl_nb import manifest, runner
+from vessl_nb.registry import documents
+from vessl_nb.registry.format import FORMAT
+from vessl_nb.storage import blobs, journal, restore
+
+GOLDEN = Path(__file__).parent / "golden"
+SAME_PYTHON = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the golden byte code is Python 3.11's")
+
+
+@pytest.fixture(autouse=True)
+def golden(tmp_path, monkeypatch):
+    shutil.copytree(GOLDEN / "format_1", tmp_path / "golden")
+    monkeypatch.setenv("VESSL_NB_REGISTRY", str(tmp_path / "golden"))
+    return tmp_path / "golden"
+
+
+def test_the_listing_of_format_1():
+    frame = vessl.versions().set_index("reference")
+    assert list(frame.index) == ["Tables:2", "Tables:1", "lab/nets:2", "lab/nets:1"]
+    assert list(frame["runner"]) == ["FileRunner", "TableRunner", "", "TorchRunner"]
+    assert frame.loc["Tables:1", "aliases"] == ("champion",)
+    assert frame.loc["Tables:1", "description"] == "The first."
+    assert frame.loc["Tables:1", ["tags.accuracy", "tags.note", "tags.ok"]].tolist() == [0.5, "ü", True]
+    assert str(frame.loc["Tables:1", "created"].date()) == "2026-11-23"
+    assert vessl.read_model("nets", 2, organization_name="lab").name == "files only"
+
+
+@SAME_PYTHON
+def test_the_versions_of_format_1_load_and_run():
+    loaded = vessl.load("Tables:champion")
+    assert loaded.run({"index": 3}) == {"value": 0.509}
+    assert [example["input"] for example in loaded.version.examples] == [{"index": 3}, {"index": 999}]
+    assert [loaded.run(example["input"]) == example["output"] for example in loaded.version.examples] == [True, True]
+    assert "class Table:" in loaded.version.source
+    assert vessl.load("Tables:2").run(None) == "weights, again and labels"
+
+
+@SAME_PYTHON
+def test_an_old_revision_of_format_1_loads_by_its_alias(monkeypatch):
+    monkeypatch.setenv("HOME", "/")
+    assert vessl.load("Tables:previous").run(None) == "weights and labels"
+
+
+@SAME_PYTHON
+def test_the_torch_model_of_format_1_loads_tied():
+    loaded = vessl.load("lab/nets:1")
+    assert loaded.model.linear.weight is loaded.model.tied.weight
+    assert tuple(loaded.run([0.0] * 64)) == (64,)
+
+
+def test_a_version_is_added_to_a_registry_of_format_1():
+    class Runner(vessl.RunnerBase):
+        @staticmethod
+        def predict(model, data):
+            return model
+
+    assert vessl.register_model("Tables", None, Runner, "new").number == 3
+    assert vessl.load("Tables").run(None) == "new"
+
+
+def test_what_the_files_of_format_1_look_like(golden):
+    assert json.loads((golden / "format.json").read_text()).keys() == {"format", "id", "created"}
+    first = json.loads((golden / "journal/default/tables/00000001.json").read_text())
+    assert first["stream"] == "default/Tables"
+    assert list(first["body"]) == [
+        "number", "revision", "manifest", "examples", "runner", "size", "added", "requirements", "tags", "aliases",
+        "description",
+    ]  # fmt: skip
+    digest = first["body"]["manifest"]["digest"]
+    described = json.loads((golden / "blobs" / digest[:2] / digest).read_text())
+    assert sorted(described) == [
+        "byte_code", "data", "definitions", "origin", "packages", "python", "requirements", "runner", "source",
+    ]  # fmt: skip
+
+
+def test_the_fields_of_format_1():
+    """To change one is to change the format: see `vessl_nb.registry.format` for what may be done, and how."""
+    assert FORMAT == 1
+    structs = [journal.Document, blobs.Place, manifest.Manifest, manifest.Stream, manifest.Item, *documents.KIND_OF]
+    fields = {struct.__name__: " ".join(field.name for field in msgspec.structs.fields(struct)) for struct in structs}
+    assert fields == {
+        "Document": "number id stream previous time actor kind body",
+        "Place": "digest length blob offset",
+        "Manifest": "runner definitions byte_code data source props artifacts files requirements env python packages origin",
+        "Stream": "pickles items buffers",
+        "Item": "kind name namespace type size",
+        "RepositoryCreated": "description",
+        "ModelCreated": "number name files",
+        "FilesAdded": "number files",
+        "Registered": ("number revision manifest examples runner size added requirements tags aliases description"),
+        "AliasMoved": "alias number revision",
+    }
+    assert list(documents.KINDS) == ["repository created", "model created", "files added", "registered", "alias moved"]
+
+
+def test_what_pickles_of_format_1_name():
+    functions = {
+        name: list(inspect.signature(member).parameters)
+        for name, member in vars(restore).items()
+        if inspect.isfunction(member) and member.__module__ == restore.__name__
+    }
+    assert functions == {
+        "definition": ["key"],
+        "closure": ["key", "name"],
+        "fill_closure": ["function", "state"],
+        "torch_storage": ["buffer", "device"],
+        "torch_typed_storage": ["storage", "dtype"],
+    }
+    assert (runner.RunnerBase.__module__, runner.TorchRunner.__module__) == ("vessl_nb.runner", "vessl_nb.runner")
