@@ -157,7 +157,7 @@ class _Definitions(BufferPickler):
             self.items.append(Item(kind="namespace", name=name))
 
     def reducer_override(self, obj: Any) -> Any:
-        """Leave out what is this process's own: captures of functions, identities of classes, file names of code."""
+        """Leave out captures, and what is this process's own: the files that code is in, the identities of classes."""
         if isinstance(obj, types.CodeType):
             # A cell's file has another name in each session; equal code is to be equal bytes, and tell no paths.
             return self.dispatch_table[types.CodeType](obj.replace(co_filename="<cell>"))
@@ -167,7 +167,9 @@ class _Definitions(BufferPickler):
         if isinstance(obj, types.FunctionType):
             self.has_byte_code = True
             self._note_written(obj)
-            self._leave_out_captures(obj, reduced[2][1]["__globals__"])
+            _, (_, own_variables, *_), (_, state), *_ = reduced
+            own_variables.pop("__file__", None)
+            self._leave_out_captures(obj, state["__globals__"])
         elif _makes_class(reduced):
             self._note_written(obj)
             reduced = _without_tracker(reduced)
