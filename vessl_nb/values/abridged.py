@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MOST_LINES = 12
 MOST_CHARACTERS = 1000
@@ -75,12 +77,17 @@ def _tensor_text(torch: Any, value: Any) -> str | None:
     # A tensor prints as much as torch's options say, for all tensors at once; so what is to be seen is cut out, with
     # one element more on each side that is too long, for which numpy then writes "...".
     edge = _edges(len(shape))
-    corner = value.detach()
+    places = []
     for dimension, length in enumerate(shape):
-        if length > 2 * edge:
-            kept = torch.tensor([*range(edge + 1), *range(length - edge, length)], device=value.device)
-            corner = corner.index_select(dimension, kept)
-    corner = corner.cpu()
+        kept = [*range(edge + 1), *range(length - edge, length)] if length > 2 * edge else [*range(length)]
+        # Spread along its own dimension, so that all are selected at once, and nothing large is made on the way.
+        along = [-1 if other == dimension else 1 for other in range(len(shape))]
+        places.append(torch.tensor(kept, device=value.device).reshape(along))
+    # As integers, because not every kind of number can be selected from: float8, for one.
+    integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    whole = value.detach() if value.is_complex() else value.detach().view(integers[value.element_size()])
+    corner = whole[tuple(places)]
+    corner = corner.cpu().view(value.dtype)
     numbers = (corner.double() if corner.is_floating_point() else corner.resolve_conj()).numpy()
     numpy = sys.modules["numpy"]
     text = numpy.array2string(
@@ -93,7 +100,7 @@ def _flat_text(name: str, numbers: Iterable[Any], shape: tuple[int, ...], dtype:
     first = ", ".join(
         f"{number:.6g}" if isinstance(number, float) else str(number) for number in itertools.islice(numbers, 6)
     )
-    return f"{name}([{first}, {_MORE}], shape={shape}, dtype={dtype})"
+    return f"{name}([{first}, ...], shape={shape}, dtype={dtype})"
 
 
 _FRAME_SIZES = ((8, 12), (8, 6), (5, 4))  # rows and columns, until it fits

@@ -39,8 +39,18 @@ def _encode_array(value: Any, _walk: Walk) -> Any:
         "$type": "numpy.ndarray",
         "dtype": _encode_dtype(value.dtype),
         "shape": list(value.shape),
-        "base64": to_base64(value.tobytes()),
+        "base64": to_base64(_without_gaps(value).tobytes()),
     }
+
+
+def _without_gaps(value: Any) -> Any:
+    """Copy the fields of records, for the bytes between them hold whatever was in that memory before."""
+    if value.dtype.names is None:
+        return value
+    clean = library("numpy").zeros(value.shape, value.dtype)
+    for name in value.dtype.names:
+        clean[name] = _without_gaps(value[name])
+    return clean
 
 
 def _encode_objects(value: Any, walk: Walk) -> Any:
@@ -76,7 +86,11 @@ def _array_on(np: Any, shape: tuple[int, ...], data: dict[str, Any]) -> Any:
 
 
 def _encode_scalar(value: Any, _walk: Walk) -> Any:
-    return {"$type": "numpy.generic", "dtype": _encode_dtype(value.dtype), "base64": to_base64(value.tobytes())}
+    return {
+        "$type": "numpy.generic",
+        "dtype": _encode_dtype(value.dtype),
+        "base64": to_base64(_without_gaps(value).tobytes()),
+    }
 
 
 def _encode_text(value: Any, walk: Walk) -> Any:
@@ -153,12 +167,13 @@ def _encode_tensor(value: Any, _walk: Walk) -> Any:
             "is a sparse, quantized, nested or meta tensor, which has no encoding",
             "Give a dense tensor: value.to_dense() or value.dequantize().",
         )
-    elements = value.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    # A clone, because a tensor of one element or none may count as contiguous with any strides.
+    elements = value.detach().cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
     return {
         "$type": "torch.Tensor",
         "dtype": str(value.dtype).removeprefix("torch."),
         "shape": list(value.shape),
-        "base64": to_base64(elements.view(torch.uint8).numpy().tobytes()),
+        "base64": to_base64(elements.reshape(-1).view(torch.uint8).numpy().tobytes()),
     }
 
 

@@ -67,7 +67,12 @@ def _encode_timestamp(value: Any, _walk: Walk) -> Any:
 
 def _decode_timestamp(data: dict[str, Any], _decode: Decode) -> Any:
     time = library("pandas").Timestamp(library("numpy").datetime64(data["value"], data["unit"]))
-    return time.tz_localize("UTC").tz_convert(decode_zone(data["zone"])) if "zone" in data else time
+    return time.tz_localize("UTC").tz_convert(_zone(data["zone"])) if "zone" in data else time
+
+
+def _zone(name: str) -> Any:
+    # By its name, so that pandas takes a zone of the library that it takes all zones of: once pytz, now zoneinfo.
+    return decode_zone(name) if name.startswith(("+", "-")) else name
 
 
 def _encode_timedelta(value: Any, _walk: Walk) -> Any:
@@ -121,18 +126,20 @@ def _decode_categorical(data: dict[str, Any], decode: Decode) -> Any:
 
 def _decode_datetimes(data: dict[str, Any], decode: Decode) -> Any:
     instants = library("pandas").Series(decode(data["utc"]))
-    return instants.dt.tz_localize("UTC").dt.tz_convert(decode_zone(data["zone"])).array
+    return instants.dt.tz_localize("UTC").dt.tz_convert(_zone(data["zone"])).array
 
 
 def _decode_strings(data: dict[str, Any], decode: Decode) -> Any:
-    pd = library("pandas")
+    np, pd = library("numpy"), library("pandas")
+    texts = [decode(text) for text in data["values"]]
     # Which library holds the text is a matter of speed: where Arrow is missing, Python holds it.
     storage = data["storage"] if data["storage"] == "python" or _has_arrow() else "python"
     if data["missing"] == "NA":
-        dtype = pd.StringDtype(storage)
-    else:
-        dtype = pd.StringDtype(storage, na_value=library("numpy").nan)
-    return pd.array([decode(text) for text in data["values"]], dtype=dtype)
+        return pd.array(texts, dtype=pd.StringDtype(storage))
+    try:
+        return pd.array(texts, dtype=pd.StringDtype(storage, na_value=np.nan))
+    except TypeError:  # before pandas 2.3, where such text was a column of objects
+        return np.array([np.nan if text is None else text for text in texts], dtype=object)
 
 
 def _has_arrow() -> bool:

@@ -12,7 +12,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from vessl_nb.values.abridged import MOST_CHARACTERS, MOST_LINES, WIDTH, abridged
 
@@ -187,7 +187,8 @@ _SHAPES: dict[Any, Callable[[Any], _Container]] = {
 }
 
 
-_NAMED_TUPLE = collections.namedtuple("_NamedTuple", "").__repr__.__code__  # one for all of them
+class _NamedTuple(NamedTuple):
+    """Has the repr that all named tuples have."""
 
 
 def _container_of(value: Any) -> _Container | None:
@@ -197,13 +198,13 @@ def _container_of(value: Any) -> _Container | None:
         return shape(value)
     if dataclasses.is_dataclass(kind) and _has_generated_repr(kind):
         return _named((field.name for field in dataclasses.fields(kind) if field.repr), value)
-    if issubclass(kind, tuple) and getattr(kind.__repr__, "__code__", None) is _NAMED_TUPLE:
-        return _named(kind._fields, value)
+    if issubclass(kind, tuple) and getattr(kind.__repr__, "__code__", None) is _NamedTuple.__repr__.__code__:
+        return _named(value._fields, value)
     pydantic = sys.modules.get("pydantic.main")
     if pydantic is not None and kind.__repr__ is pydantic.BaseModel.__repr__:
         return _named((name for name, field in kind.model_fields.items() if field.repr), value)
     numpy = sys.modules.get("numpy")
-    if numpy is not None and kind is numpy.ndarray and value.dtype == object and value.ndim > 0:
+    if numpy is not None and kind is numpy.ndarray and value.dtype == object:
         return "array([", _items(value.flat), f"], shape={value.shape}, dtype=object)"
     return None
 

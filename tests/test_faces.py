@@ -1,0 +1,300 @@
+"""What a person sees, in a terminal and in a notebook."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from html.parser import HTMLParser
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vessl_nb.faces import html
+from vessl_nb.faces.preview import PreviewFace, StageFace, preview_html, preview_text
+from vessl_nb.faces.value import ValueFace
+from vessl_nb.faces.version import VersionFace, version_html, version_text
+from vessl_nb.faces.versions import VersionRow, versions_html, versions_text
+
+SAMPLE = ValueFace("dict", "1 item", "{'x': [5.1, 3.5, 1.4, 0.2]}")
+ARRAY = ValueFace("ndarray", "2 × 2 float64", "array([[5.1, 3.5],\n       [1.4, 0.2]])")
+ANSWER = ValueFace("dict", "1 item", "{'species': 'setosa'}")
+FRAMES = (
+    '  File "/tmp/ipykernel_3914/1170473421.py", line 12, in predict\n    return self.scale(data)',
+    '  File "/home/ana/scaling.py", line 48, in scale\n    return data - self.mean\n           ~~~~~^~~~~~~~~~~',
+)
+FIRST = StageFace("preprocess_data", "ok", ARRAY, 320e-6)
+BROKEN = StageFace("predict", "failed", None, 1e-3, ARRAY, "ValueError: 4 features, not 3", FRAMES)
+LAST = StageFace("postprocess_data", "ok", ANSWER, 2e-7, identity=True)
+PREVIEW = PreviewFace("IrisRunner", SAMPLE, (FIRST, StageFace("predict", "ok", ANSWER, 1.24e-3), LAST))
+FAILED = PreviewFace("IrisRunner", SAMPLE, (FIRST, BROKEN, StageFace("postprocess_data", "not run")))
+
+NOON = datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC)
+TAGS = {"accuracy": 0.93, "data": "october"}
+ROW = VersionRow("iris:3", 3, 1, ("champion", "latest"), NOON, "IrisRunner", TAGS, 4_213_000, 12_300, "No third site.")
+SECOND = VersionRow("iris:2", 2, 2, (), NOON, "IrisRunner", {"accuracy": 0.5, "note": "grid"}, 4_213_000, 12_300, "")
+ROWS = [ROW, SECOND, VersionRow("iris:1", 1, 1, (), NOON, "", {}, 4_213_000, 12_300, "")]
+VERSION = VersionFace(
+    *("iris:3", "iris", 3, 1, "IrisRunner", "RandomForestClassifier", 4_213_000, 1_120_400, NOON, ("champion",)),
+    {"accuracy": 0.97},
+    "No third site.",
+    requirements=("numpy==2.1.3", "scikit-learn==1.5.2"),
+    env=("HF_TOKEN",),
+    captures=(("scaler", "StandardScaler", 1230), ("LABELS", "list", 96)),
+    artifacts=(("vocab.txt", 48_211),),
+    examples=2,
+    python="3.11.9",
+    source="class IrisRunner(vessl.RunnerBase): ...\n",
+)
+FACES = [preview_html(PREVIEW), preview_html(FAILED), versions_html("iris", ROWS), version_html(VERSION)]
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it; fails where a tag closes what was not open."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.text, self.open = [], "", []
+        self.feed(source)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open += [tag] if tag != "br" else []
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += "" if self.open[-1:] == ["style"] else data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+PREVIEW_TEXT = """
+IrisRunner
+  input              dict, 1 item                {'x': [5.1, 3.5, 1.4, 0.2]}
+  preprocess_data    ndarray, 2 × 2 float64
+      array([[5.1, 3.5],
+             [1.4, 0.2]])
+  predict            dict, 1 item                {'species': 'setosa'}
+  postprocess_data   unchanged, not overridden
+"""
+FAILED_TEXT = """
+IrisRunner failed in predict
+  input              dict, 1 item             {'x': [5.1, 3.5, 1.4, 0.2]}
+  preprocess_data    ndarray, 2 × 2 float64
+      array([[5.1, 3.5],
+             [1.4, 0.2]])
+  predict            failed                   ValueError: 4 features, not 3
+        Cell, line 12, in predict
+          return self.scale(data)
+      → File "/home/ana/scaling.py", line 48, in scale
+          return data - self.mean
+                 ~~~~~^~~~~~~~~~~
+        given: ndarray, 2 × 2 float64
+          array([[5.1, 3.5],
+                 [1.4, 0.2]])
+  postprocess_data   not run
+"""
+VERSIONS_TEXT = """
+iris, 3 versions
+  Version    Aliases            Runner         accuracy   data      note   Description
+  iris:3     champion, latest   IrisRunner         0.93   october          No third site.
+  iris:2@2                      IrisRunner          0.5             grid
+  iris:1                        not servable
+"""
+VERSION_TEXT = """
+Registered iris:3 (champion)
+  Runner         IrisRunner
+  Model          RandomForestClassifier
+  Tags           accuracy=0.97
+  Description    No third site.
+  Captures       scaler   StandardScaler
+                 LABELS   list
+  Files          vocab.txt
+  Requirements   numpy==2.1.3
+                 scikit-learn==1.5.2
+  Environment    HF_TOKEN
+  Examples       2
+  Python         3.11.9
+  Load it        vessl_nb.load("iris:3")
+"""
+
+
+def test_text_faces():
+    assert preview_text(PREVIEW) == PREVIEW_TEXT.strip()
+    assert preview_text(FAILED) == FAILED_TEXT.strip()
+    assert versions_text("iris", ROWS) == VERSIONS_TEXT.strip()
+    assert version_text(VERSION) == VERSION_TEXT.strip()
+
+
+def test_text_is_the_same_whatever_the_clock_and_the_sizes_say():
+    later = {"created": NOON + timedelta(days=9), "size": 17, "added": 3}
+    slower = tuple(replace(stage, seconds=9.0) for stage in PREVIEW.stages)
+    assert preview_text(replace(PREVIEW, stages=slower)) == preview_text(PREVIEW)
+    assert versions_text("iris", [replace(row, **later) for row in ROWS]) == versions_text("iris", ROWS)
+    bigger = tuple((name, kind, size * 10) for name, kind, size in VERSION.captures)
+    assert version_text(replace(VERSION, captures=bigger, **later)) == version_text(VERSION)
+
+
+def test_a_terminal_is_shown_times_and_sizes():
+    assert "2026-11-03 12:05   4.2 MB   12.3 KB" in versions_text("iris", ROWS, measured=True)
+    for words in ("scaler   StandardScaler   1.2 KB", "4.2 MB, 1.1 MB of it new", "2026-11-03 12:05 UTC"):
+        assert words in version_text(VERSION, measured=True)
+
+
+def test_addresses_and_the_files_of_cells_are_left_out():
+    broken = replace(BROKEN, error="TypeError: <Net object at 0x7f3a9c0d1e50> is not callable")
+    face = replace(FAILED, stages=(broken,))
+    assert "<Net object> is not callable" in preview_text(face)
+    assert "&lt;Net object&gt; is not callable" in preview_html(face)
+    assert "ipykernel" not in preview_text(face) + preview_html(face)
+
+
+def test_strange_characters_do_not_upset_a_terminal():
+    assert html.clean("a \x1b[31mred\x1b[0m\x1b]0;title\x07 b\x00") == "a red b\N{REPLACEMENT CHARACTER}"
+    assert html.aligned([["花", "x"], ["iris", "y"]]) == ["花     x", "iris   y"]
+
+
+def test_long_values_and_deep_recursions_are_bounded_in_text():
+    endless = ValueFace("list", "1,000 items", "\n".join(f"[{number}," for number in range(1000)))
+    assert "… and 988 more lines" in preview_text(replace(PREVIEW, given=endless))
+    deep = tuple(f'  File "a.py", line {number}, in f\n    f()' for number in range(1, 101))
+    text = preview_text(replace(FAILED, stages=(replace(BROKEN, lines=deep),)))
+    assert "… 92 frames before" in text
+    assert '→ File "a.py", line 100' in text
+    assert "line 92," not in text
+
+
+@pytest.mark.parametrize("source", FACES)
+def test_html_is_a_table_that_reads_without_its_style(source):
+    page = Page(source)
+    assert len(page.all("table")) == len(page.all("caption")) == len(page.all("style")) == 1
+    assert page.all("th")
+    assert {attrs.get("scope") for attrs in page.all("th")} <= {"row", "col"}
+    assert not [words for words in ("<script", "<link", "<img", "http", "url(", "@import") if words in source]
+
+
+def test_style_reaches_nothing_but_the_face():
+    assert html.STYLE.startswith(".vessl-nb.vessl-nb {")
+    depths = list(accumulate({"{": 1, "}": -1}.get(sign, 0) for sign in html.STYLE))
+    assert depths.index(0, html.STYLE.index("{")) == len(html.STYLE) - 1, "a rule outside the scope"
+
+
+def test_preview_has_a_row_for_each_stage_with_its_time_and_share():
+    page = Page(preview_html(PREVIEW))
+    assert [attrs["scope"] for attrs in page.all("th")].count("row") == 4
+    assert "320 µs, 21%" in page.text
+    assert {"style": "width: 79%"} in page.all("span")
+    assert page.text.count("unchanged, not overridden") == 1
+    assert page.text.count("setosa") == 1, "what was not changed is not repeated"
+
+
+def test_failed_preview_says_it_in_words():
+    page = Page(preview_html(FAILED))
+    for words in ("failed in predict", "ValueError: 4 features, not 3", "given ndarray, 2 × 2 float64", "not run"):
+        assert words in page.text
+    assert "<strong>→ File &quot;/home/ana/scaling.py&quot;, line 48, in scale" in preview_html(FAILED)
+    assert page.text.count("[1.4, 0.2]])") == 2, "what went in is shown with the failure"
+
+
+def test_a_value_is_drawn_as_ipython_would_draw_it():
+    drawn = replace(SAMPLE, html="<table class='dataframe'><tr><td>5.1</td></tr></table>")
+    page = preview_html(replace(PREVIEW, given=drawn))
+    assert f'<div class="vnb-rich">{drawn.html}</div>' in page
+    assert "{&#x27;x&#x27;" not in page
+
+
+def test_a_hundred_versions_are_folded():
+    rows = [replace(ROW, reference=f"iris:{number}") for number in range(100, 0, -1)]
+    text, page = versions_text("iris", rows), Page(versions_html("iris", rows))
+    assert text.startswith("iris, 100 versions\n")
+    assert text.endswith("… and 80 more")
+    assert page.text.endswith("… and 80 more")
+    assert (len(text.splitlines()), len(page.all("tr"))) == (23, 21)
+
+
+def test_no_versions_says_what_to_do_next():
+    words = "No versions yet. Register one: %vessl_register NAME"
+    assert versions_text("iris", []) == f"iris\n  {words}"
+    assert words in Page(versions_html("iris", [])).text
+
+
+def test_versions_have_a_column_for_each_tag_and_numbers_flush_right():
+    page = versions_html("iris", ROWS)
+    assert '<th scope="col" class="vnb-number">accuracy</th><th scope="col">data</th><th scope="col">note</th>' in page
+    assert '<td class="vnb-number">0.93</td>' in page
+    assert '<code class="vnb-chip">champion</code> <code class="vnb-chip">latest</code>' in page
+    assert "not servable" in page
+    seoul = replace(ROW, created=NOON.astimezone(timezone(timedelta(hours=9))))
+    assert '<time datetime="2026-11-03T12:05:09Z">2026-11-03 12:05</time>' in versions_html("iris", [seoul])
+
+
+def test_many_tags_and_long_descriptions_do_not_make_a_table_nobody_can_read():
+    wide = replace(ROW, tags={f"metric_{number}": number for number in range(40)}, description="word " * 60)
+    page = Page(versions_html("iris", [wide]))
+    assert "… and 28 more tags" in page.text
+    assert "… and 28 more tags" in versions_text("iris", [wide])
+    assert any(attrs.get("title", "").startswith("word word") for attrs in page.all("span"))
+
+
+def test_what_ships_beyond_eight_is_folded_and_so_is_the_source():
+    many = replace(VERSION, captures=tuple((f"name_{number}", "ndarray", number) for number in range(11)))
+    assert ("… and 3 more" in version_text(many), "name_8" in version_text(many)) == (True, False)
+    shown, folded = version_html(many).split("<summary>… and 3 more</summary>")
+    assert ("name_7" in shown, "name_8" in folded) == (True, True)
+    page = version_html(replace(VERSION, source='print("<b>")\n' * 3))
+    assert "<summary>runner.py, 3 lines</summary><pre" in page
+    assert "print(&quot;&lt;b&gt;&quot;)" in page
+
+
+def test_a_version_of_files_only_is_not_offered_for_loading():
+    bare = replace(VERSION, runner="", model="", captures=(), examples=0, source="")
+    for shown in (version_text(bare), Page(version_html(bare)).text):
+        assert ["Created iris:3" in shown, "not servable" in shown, "vessl_nb.load" in shown] == [True, True, False]
+
+
+def test_html_stays_small():
+    value = ValueFace("str", "1,000,000 characters", "value " * 100_000)
+    names = tuple((f"name_{number}", "ndarray", 1) for number in range(3000))
+    source = "a line of source that is of the usual length, more or less\n" * 2000
+    for page in (
+        versions_html("iris", [replace(ROW, description="x " * 500)] * 100),
+        version_html(replace(VERSION, captures=names, requirements=("numpy",) * 3000, source=source)),
+        preview_html(replace(FAILED, given=value, stages=(replace(BROKEN, given=value, error="e" * 10_000),) * 3)),
+    ):
+        assert len(page.encode()) < 60_000
+
+
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "</pre></td></table></style><b>", "' on='", "\ud800"]
+TAGS_OF_OURS = "div style table caption thead tbody tr th td strong span code pre p br ul li details summary time"
+ATTRIBUTES = {"class", "scope", "style", "aria-hidden", "datetime", "title"}
+
+
+@given(st.text() | st.sampled_from(HOSTILE))
+def test_nothing_a_user_wrote_opens_a_tag_or_upsets_a_line(words):
+    value = ValueFace(words, words, words)
+    broken = StageFace(words, "failed", None, 1.0, value, words, (words, words))
+    preview = PreviewFace(words, value, (StageFace(words, "ok", value, 1.0), broken, StageFace(words, "not run")))
+    rows = [replace(SECOND, reference=words, aliases=(words,), runner=words, tags={words: words}, description=words)]
+    plain = dict.fromkeys(("reference", "runner", "model", "description", "python", "source"), words)
+    listed = dict.fromkeys(("aliases", "requirements", "env"), (words,))
+    items = {"captures": ((words, words, 1),), "artifacts": ((words, 1),)}
+    version = replace(VERSION, tags={words: words}, **plain, **listed, **items)
+    for source in (preview_html(preview), versions_html(words, rows), version_html(version)):
+        page = Page(source.encode().decode())
+        assert {tag for tag, _ in page.tags} <= set(TAGS_OF_OURS.split())
+        assert {name for _, attrs in page.tags for name in attrs} <= ATTRIBUTES
+    for text in (preview_text(preview), versions_text(words, rows), version_text(version)):
+        assert all(sign.isprintable() or sign == "\n" for sign in text.encode().decode() if sign.isascii())
+    assert len(versions_text(words, rows).split("\n")) == 3
+
+
+def test_sizes_and_durations_as_people_read_them():
+    sizes = [0, 999, 1000, 12_340, 999_999, 1_500_000_000, 3 * 10**15]
+    assert [*map(html.size_words, sizes)] == ["0 B", "999 B", "1.0 KB", "12.3 KB", "1.0 MB", "1.5 GB", "3000 TB"]
+    times = [0, 320e-6, 0.9999e-3, 1.24e-3, 0.32, 2.4, 59.7, 185]
+    words = ["under 1 µs", "320 µs", "1.0 ms", "1.2 ms", "320 ms", "2.4 s", "1 min 0 s", "3 min 5 s"]
+    assert [*map(html.duration_words, times)] == words
