@@ -140,9 +140,9 @@ def test_text_is_the_same_whatever_the_clock_and_the_sizes_say():
 
 
 def test_a_terminal_is_shown_times_and_sizes():
-    assert "2026-11-03 12:05   4.2 MB   12.3 KB" in versions_text("iris", ROWS, measured=True)
+    assert "2026-11-03 12:05   4.2 MB   12.3 KB" in versions_text("iris", ROWS, in_full=True)
     for words in ("scaler   StandardScaler   1.2 KB", "4.2 MB, 1.1 MB of it new", "2026-11-03 12:05 UTC"):
-        assert words in version_text(VERSION, measured=True)
+        assert words in version_text(VERSION, in_full=True)
 
 
 def test_addresses_and_the_files_of_cells_are_left_out():

@@ -260,8 +260,8 @@ def test_a_document_that_names_a_path_outside_the_volume_writes_nothing_there(re
     assert not list(tmp_path.rglob("evil"))
 
 
-@pytest.mark.parametrize("delete", ["a file", "everything"])
-def test_a_cache_that_was_cleaned_is_made_again(tmp_path, delete):
+@pytest.mark.parametrize("change", ["delete a file", "delete everything", "write into a file"])
+def test_a_cache_that_was_changed_is_made_again(tmp_path, change):
     class Loads(vessl.RunnerBase):
         @staticmethod
         def save_model(model):
@@ -282,8 +282,10 @@ def test_a_cache_that_was_cleaned_is_made_again(tmp_path, delete):
 
     vessl.register_model("iris", None, Loads, "weights")
     assert vessl.load("iris").model == "weights"
-    if delete == "everything":
+    file = next((tmp_path / "cache").rglob("model.txt"))
+    if change == "delete everything":
         shutil.rmtree(tmp_path / "cache")
     else:
-        next((tmp_path / "cache").rglob("model.txt")).unlink()
+        file.chmod(0o600)
+        file.unlink() if change == "delete a file" else file.write_text("changed")
     assert vessl.load("iris").model == "weights"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,7 @@ from vessl_nb.registry.listing import VersionsTable
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
-from vessl_nb.values.encoding import encode_loosely
+from vessl_nb.values.encoding import decode, encode_loosely
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,17 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, or 1 where the command failed and said why on standard error.
+        The exit status: 0, or 1 where the command failed and said why on standard error, or 130 where it was
+        interrupted.
     """
     chosen = _parser().parse_args(arguments)
     try:
         chosen.command(chosen)
+        print(end="", flush=True)  # noqa: T201  # here, where it can still be said that it failed
     except VesslError as error:
         print(f"vessl-nb: {error}", file=sys.stderr)  # noqa: T201  # a command prints
         return 1
-    except BrokenPipeError:  # piped into head, say
-        sys.stderr.close()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # piped into head, say: nobody wants to know
+            print(f"vessl-nb: {error}", file=sys.stderr)  # noqa: T201  # as above
+        # What is left in Python's buffer goes nowhere, or flushing it at the end would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -80,32 +90,47 @@ def _demo(chosen: argparse.Namespace) -> None:
 
 def _list(chosen: argparse.Namespace) -> None:
     table = VersionsTable(chosen.repository)
-    _say(versions_text(table.title, table.rows, measured=True))
+    _say(versions_text(table.title, table.rows, in_full=True))
 
 
 def _show(chosen: argparse.Namespace) -> None:
     registry = open_registry()
     state, revision = registry.resolve(parse_reference(chosen.reference))
     version = Version.of(registry, state, revision)
-    _say(version_text(version.face(), measured=True))
+    _say(version_text(version.face(), in_full=True))
     if version.source:
         _say(f"\n{version.source.rstrip()}")
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    data = _read_json(chosen.input)
-    answer = load(chosen.reference).run(data)
-    _say(json.dumps(encode_loosely(answer), ensure_ascii=False))
+    data = decode(_read_json(chosen.input))  # what `show` or a manifest says of an example can be sent again
+    with contextlib.redirect_stdout(sys.stderr):  # what the model prints is no part of the answer
+        answer = load(chosen.reference).run(data)
+    _say(json.dumps(encode_loosely(_plain(answer)), ensure_ascii=False))
 
 
 def _read_json(path: str) -> Any:
+    name = "Standard input" if path == "-" else repr(path)
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        return msgspec.json.decode(text)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path!r}.", "Check the path, or use - for standard input.") from None
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return msgspec.json.decode(content)
+    except OSError as error:
+        raise NotFound(
+            f"{name} cannot be read: {error.strerror}.", "Check the path, or use - for standard input."
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"{path} is no JSON: {error}.", 'Write it as {"x": [1, 2]}.') from None
+        raise InvalidArgument(
+            f"{name} is no JSON: {error}.", 'It must hold one JSON value, such as {"x": [1, 2]}.'
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    """Write arrays, tensors and their scalars as plain numbers and lists, wherever they are in an answer."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _say(text: str) -> None:

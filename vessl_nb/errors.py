@@ -5,7 +5,8 @@
     VesslError
     ├── InvalidArgument          an argument that cannot be meant; nothing was changed
     │   ├── InvalidReference     a reference that cannot be read
-    │   └── InvalidRunner        a class that does not keep the runner's contract
+    │   ├── InvalidRunner        a class that does not keep the runner's contract
+    │   └── NotEncodable         a sample that has no encoding as data
     ├── NotFound                 a repository, version, alias or file that does not exist
     ├── CannotPickle             a model, or a name its runner takes along, that cannot leave this process
     ├── StageError               the user's own code raised in preprocess, predict or postprocess
@@ -68,6 +69,20 @@ class InvalidRunner(InvalidArgument):
     """A class that does not keep the runner's contract."""
 
 
+class NotEncodable(InvalidArgument):
+    """A value that has no encoding.
+
+    Attributes
+    ----------
+    path
+        The way to it, such as ``sample["x"][3]``.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, path: str = "") -> None:
+        super().__init__(what, next_step)
+        self.path = path
+
+
 class NotFound(VesslError, LookupError):
     """A repository, version, alias or file that does not exist."""
 
@@ -110,7 +125,8 @@ class StageError(VesslError):
     @classmethod
     def from_exception(cls, runner_name: str, stage: str, error: BaseException, next_step: str = "") -> StageError:
         """Build the error from what the user's code raised in a stage."""
-        problem = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        first, *more = str(error).strip().splitlines() or [""]
+        problem = type(error).__name__ + (f": {first}" if first else "") + (" ..." if more else "")
         what = f"{runner_name}.{stage} raised {problem}"
         return cls(what, next_step, stage=stage, problem=problem, lines=own_lines(error))
 

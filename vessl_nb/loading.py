@@ -212,9 +212,10 @@ def _check_environment(version: Version) -> None:
             f"Load it with Python {manifest.byte_code}, or register it again from here.",
         )
     if missing := missing_requirements(requirement.line for requirement in manifest.requirements):
+        said = [f"{line} ({there} is installed)" if there else line for line, there in missing.items()]
         raise MissingRequirement(
-            f"{version.reference} needs what is not installed here: {', '.join(missing)}.",
-            f"pip install {' '.join(repr(line.partition(' (')[0]) for line in missing)}",
+            f"{version.reference} needs what is not installed here: {', '.join(said)}.",
+            f"pip install {' '.join(map(repr, missing))}",
             missing=missing,
         )
     if unset := [name for name in manifest.env if name not in os.environ]:

@@ -149,8 +149,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Write a manifest; equal manifests give equal bytes."""
-    return msgspec.json.encode(manifest, order="sorted")
+    """Write a manifest; dictionaries keep the order in which they were given."""
+    return msgspec.json.encode(manifest)
 
 
 def decode_manifest(text: bytes) -> Manifest:

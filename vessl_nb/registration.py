@@ -27,7 +27,7 @@ from vessl_nb.loading import call_load_model, working_directory
 from vessl_nb.manifest import Manifest, Requirement, Stream, encode_manifest
 from vessl_nb.registry.documents import Registered
 from vessl_nb.registry.models import organization_from
-from vessl_nb.registry.names import Tag, check_alias, check_name, check_tags
+from vessl_nb.registry.names import Tag, check_alias, check_name, check_tags, check_text
 from vessl_nb.registry.registry import Registry, open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import files_of
@@ -110,7 +110,7 @@ def register_model(
     RegistryError
         The registry's folder cannot be used as it is.
     """
-    organization = organization_from("register_model", kwargs)
+    organization = organization_from(register_model, kwargs)
     check_name("model repository", repository_name)
     runner = check_runner(runner_cls)
     said = _Said(
@@ -119,7 +119,7 @@ def register_model(
         [] if sample is None else list(sample) if isinstance(sample, list) else [sample],
         check_tags(tags),
         _check_aliases(aliases),
-        _check_description(description),
+        check_text("description", description),
         _check_env(env),
     )
     registry = open_registry()
@@ -178,7 +178,7 @@ def register_torch_model(
             f"model_instance must be a torch.nn.Module, not {type(model_instance).__name__}.",
             "For other models use register_model, with a runner.",
         )
-    organization_from("register_torch_model", kwargs)
+    organization_from(register_torch_model, kwargs)
     given = {"preprocess_data": preprocess_data, "postprocess_data": postprocess_data}
     methods = {name: staticmethod(function) for name, function in given.items() if function is not None}
     # The class is new each time, so it travels by value, with the functions.
@@ -250,10 +250,12 @@ def _register(
     existing = target.model(before)
     old_files = files_of(target.registry, existing.layers) if existing else {}
     check_no_clash([*old_files, *local_files])
-    captured = capture(runner, NO_MODEL if overrides(runner, "load_model") else instance)
+    ran = instance
     if said.samples and instance is None:
-        instance = _load_from_files(target.registry, runner, said.artifacts, old_files, local_files)
-    examples = [_answer(runner, instance, sample) for sample in said.samples]
+        ran = _load_from_files(target.registry, runner, said.artifacts, old_files, local_files)
+    # The samples run first: whatever they leave behind in the model is then the same in pickles and buffers.
+    examples = [_answer(runner, ran, sample) for sample in said.samples]
+    captured = capture(runner, NO_MODEL if overrides(runner, "load_model") else instance)
     source = write_source(captured).encode()
 
     # From here on things are written; nothing above this line touched the registry.
@@ -308,19 +310,24 @@ def _register(
     return Version.of(target.registry, state, state.models[body.number].revisions[body.revision - 1])
 
 
-def _save(runner: Runner, instance: Any, staging: Path) -> dict[str, str]:
+def _save(runner: Runner, instance: Any, staging: Path) -> dict[str, str] | None:
     """Let the runner save its model into the staging folder, and check the props."""
     with working_directory(staging):
         try:
             props: object = runner.save_model(instance)
         except Exception as error:
-            raise StageError.from_exception(runner.__name__, "save_model", error) from error
+            next_step = "It runs in the version's volume, a new folder. Nothing was registered."
+            raise StageError.from_exception(runner.__name__, "save_model", error, next_step) from error
+    if props is None:
+        return None
     if not isinstance(props, dict) or not all(isinstance(text, str) for item in props.items() for text in item):
         raise InvalidArgument(
             f"{runner.__name__}.save_model returned {props!r}, not a dictionary of text to text.",
             'Return something like {"path": "model.pt"}.',
         )
     for name, value in props.items():
+        for text in (name, value):
+            check_text(f"{runner.__name__}.save_model's {name!r}", text)
         if str(staging) in value:
             raise InvalidArgument(
                 f"{runner.__name__}.save_model returned {name}={value!r}: a path into a folder that will be gone.",
@@ -344,15 +351,18 @@ def _load_from_files(
             target = volume / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        return call_load_model(runner, None, artifacts, volume)
+        return call_load_model(runner, None, dict(artifacts), volume)  # a copy: it may change what it is given
 
 
 def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
     """Send a sample through the stages; StageError where one fails."""
     encoded = encode(sample)  # before it runs: a stage may change it in place
     preview = run_stages(runner, sample, model)
-    if preview.error:
-        raise preview.error from preview.error.__cause__
+    if error := preview.error:
+        next_step = "Nothing was registered; `preview` shows what each stage was given."
+        raise StageError(
+            error.what, next_step, stage=error.stage, problem=error.problem, lines=error.lines
+        ) from error.__cause__
     return {"input": encoded, "output": encode_loosely(preview.output)}
 
 
@@ -394,25 +404,23 @@ def _check_instance(target: _Target, runner: Runner, instance: Any) -> None:
 
 
 def _check_aliases(aliases: Sequence[str] | None) -> list[str]:
-    if isinstance(aliases, str):
-        raise InvalidArgument(f"aliases must be a list, not {aliases!r}.", f"Write it as [{aliases!r}].")
+    if not isinstance(aliases, list | tuple | None):
+        raise InvalidArgument(f"aliases must be a list, not {aliases!r}.", "Write it as ['champion'].")
     return list(dict.fromkeys(map(check_alias, aliases or ())))
 
 
-def _check_description(description: object) -> str:
-    if not isinstance(description, str | None):
-        raise InvalidArgument(f"description must be text, not {description!r}.", "Write it in quotes.")
-    return description or ""
-
-
 def _check_env(env: Sequence[str] | None) -> list[str]:
-    if isinstance(env, str):
-        raise InvalidArgument(f"env must be a list of names, not {env!r}.", f"Write it as [{env!r}].")
+    if not isinstance(env, list | tuple | None):
+        # What was given is not shown: it may hold the values, which are secrets.
+        raise InvalidArgument(
+            f"env must be a list of names, not a {type(env).__name__}.", "Give names only, never values: ['API_KEY']."
+        )
     names: list[object] = list(env or ())
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            shown = f"{name.partition('=')[0]}=..." if isinstance(name, str) and "=" in name else name
             raise InvalidArgument(
-                f"{name!r} cannot be the name of an environment variable.",
+                f"{shown!r} cannot be the name of an environment variable.",
                 "Give names only, never values: ['API_KEY'].",
             )
     return list(dict.fromkeys(env or ()))

@@ -123,15 +123,17 @@ def check_runner(runner_cls: object) -> Runner:
     Raises
     ------
     InvalidRunner
-        It is no class, not derived from RunnerBase, has no `predict`, has a method that cannot be called as the
-        contract calls it, or saves its model without loading it.
+        It is no class, not derived from RunnerBase, has no `predict`, has a method that is async or cannot be called as
+        the contract calls it, or saves its model without loading it.
     """
     if not isinstance(runner_cls, type):
-        described = "an instance" if isinstance(runner_cls, RunnerBase) else "not a class"
         name = type(runner_cls).__name__
+        is_instance = isinstance(runner_cls, RunnerBase)
         raise InvalidRunner(
-            f"runner_cls must be a class, but this {name} is {described}.",
-            f"Pass the class itself: runner_cls={name}" if isinstance(runner_cls, RunnerBase) else "",
+            f"runner_cls must be a class, but this {name} is {'an instance' if is_instance else 'not a class'}.",
+            f"Pass the class itself: runner_cls={name}"
+            if is_instance
+            else "Pass a class that derives from vessl_nb.RunnerBase.",
         )
     if not issubclass(runner_cls, RunnerBase):
         raise InvalidRunner(
@@ -159,6 +161,11 @@ def _check_callable_with(runner_cls: Runner, method: str, parameters: tuple[str,
     call = f"{method}({', '.join(parameters)})"
     if not callable(function):
         raise InvalidRunner(f"{runner_cls.__name__}.{method} is no function but {function!r}.", f"Write it as {call}.")
+    if inspect.iscoroutinefunction(function):
+        raise InvalidRunner(
+            f"{runner_cls.__name__}.{method} is async, but is called as a plain function.",
+            f"Write it as: @staticmethod def {call}",
+        )
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):  # a C function, say: it cannot be asked

@@ -6,7 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from vessl_nb.errors import InvalidArgument
+from vessl_nb.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,9 +32,9 @@ def check_volume_path(path: object) -> str:
         )
     if ".." in pure.parts:
         raise InvalidArgument(f"{path!r} leaves the volume.", "Write a path without '..'.")
-    if str(pure) in RESERVED:
+    if pure.parts[0] in RESERVED:  # nor may it be a folder
         raise InvalidArgument(f"{path!r} is reserved for the version's own files.", "Use another name.")
-    if not _is_utf8(path):
+    if not is_utf8(path):
         raise InvalidArgument(f"{path!r} has characters that UTF-8 cannot say.", "Rename the file.")
     return str(pure)
 
@@ -69,7 +69,7 @@ def walk_folder(folder: Path) -> dict[str, Path]:
     """
     real_root = folder.resolve()
     files: dict[str, Path] = {}
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_raise):
         folders.sort()
         for name in sorted([*names, *(inner for inner in folders if (Path(place) / inner).is_symlink())]):
             file = Path(place) / name
@@ -87,7 +87,12 @@ def walk_folder(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _is_utf8(text: str) -> bool:
+def _raise(error: OSError) -> None:
+    raise NotFound(f"Cannot read {error.filename!r}: {error.strerror}.", "Take it out of the folder, or allow it.")
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8; one with lone surrogates, such as a badly named file, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

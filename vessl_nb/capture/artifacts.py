@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import InvalidArgument, NotFound
-from vessl_nb.volume_paths import check_volume_path, walk_folder
+from vessl_nb.volume_paths import check_volume_path, is_utf8, walk_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,13 +39,18 @@ def check_artifacts(artifacts: Mapping[str, str] | None) -> dict[str, str]:
         )
     claimed: dict[str, str] = {}
     for source, target in artifacts.items():
+        if not source or not is_utf8(source):
+            raise InvalidArgument(f"The artifact {source!r} is no path.", "Name a file, or a folder as 'folder/*'.")
         folder, is_glob = _split_glob(target)
-        if is_glob != _split_glob(source)[1]:
+        source_folder, is_source_glob = _split_glob(source)
+        if is_glob != is_source_glob:
+            globs = [f"{path}/*" if path else "*" for path in (source_folder, folder)]
             raise InvalidArgument(
                 f"The artifact {source!r}: {target!r} has a '*' (or a trailing '/') on one side only.",
-                f'Write it as {{"{_split_glob(source)[0]}/*": "{folder}/*"}}, or without on both sides.',
+                f'Write it as {{"{globs[0]}": "{globs[1]}"}}, or without on both sides.',
             )
-        path = check_volume_path(folder) if folder or not is_glob else ""
+        # A glob's target may be the volume's root, which is '*'.
+        path = "" if is_glob and folder in {"", "."} and target[0] != "/" else check_volume_path(folder or target)
         if path in claimed:
             raise InvalidArgument(
                 f"The artifacts {claimed[path]!r} and {source!r} both claim {target!r} in the volume.",
@@ -80,12 +85,16 @@ def find_artifacts(artifacts: Mapping[str, str], folders: list[Path]) -> dict[st
     files: dict[str, Path] = {}
     for source, target in artifacts.items():
         folder, is_glob = _split_glob(source)
-        found = _look_up(folder or ("/" if source.startswith("/") else "."), folders, source)
+        found = _look_up(folder or ("/" if source.startswith("/") else "."), folders, source, is_glob=is_glob)
         base = _split_glob(target)[0].strip("/")
         if not is_glob:
             if found.is_dir():
                 raise InvalidArgument(
                     f"The artifact {source!r} is a folder.", f'Write it as {{"{source}/*": "{target}/*"}}.'
+                )
+            if not found.is_file():
+                raise InvalidArgument(
+                    f"The artifact {source!r} is no file that could be copied.", "Give a regular file."
                 )
             inner = {check_volume_path(target): found}
         else:
@@ -118,12 +127,15 @@ def _split_glob(path: str) -> tuple[str, bool]:
     return stem, is_glob
 
 
-def _look_up(path: str, folders: list[Path], source: str) -> Path:
+def _look_up(path: str, folders: list[Path], source: str, *, is_glob: bool) -> Path:
     expanded = Path(path).expanduser()
-    for folder in folders:
-        candidate = folder / expanded
-        if candidate.exists():
+    found = [folder / expanded for folder in folders if (folder / expanded).exists()]
+    for candidate in found:
+        # The volume's own root is always there: without files in it, the next folder is meant.
+        if not is_glob or (candidate.is_dir() and any(candidate.iterdir())):
             return candidate
+    if found:
+        return found[-1]
     raise NotFound(
         f"The artifact {source!r} does not exist (looked in {folders[-1]}).",
         "Check the path, or write the file in save_model.",

@@ -49,9 +49,9 @@ def with_package(requirements: Sequence[str], package: str) -> list[str]:
     return [*requirements, *([] if package in named else [package])]
 
 
-def missing_requirements(requirements: Iterable[str]) -> list[str]:
-    """List the requirements that are not met in this process, each as it was registered, with what is there."""
-    missing = []
+def missing_requirements(requirements: Iterable[str]) -> dict[str, str | None]:
+    """Find the requirements that are not met in this process, with the version that is installed, or None."""
+    missing: dict[str, str | None] = {}
     for line in requirements:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate():
@@ -59,10 +59,10 @@ def missing_requirements(requirements: Iterable[str]) -> list[str]:
         try:
             installed = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            missing.append(line)
+            missing[line] = None
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
-            missing.append(f"{line} ({installed} is installed)")
+            missing[line] = installed
     return missing
 
 

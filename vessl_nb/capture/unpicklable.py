@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import types
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -45,9 +48,20 @@ def explain_unpicklable(value: Any, name: str, error: Exception, way_out: str) -
     return CannotPickle(f"Cannot pickle {path}, a {kind}: {problem}", way_out, path=path)
 
 
+class _Attempt(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
+    """Pickles functions without their global names: these are captures, pickled, and explained, by themselves."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, types.FunctionType) and reduced is not NotImplemented:
+            _, _, (_, state), *_ = reduced
+            state["__globals__"] = {}
+        return reduced
+
+
 def _problem_of(value: Any) -> str:
     try:
-        cloudpickle.dumps(value)
+        _Attempt(BytesIO(), protocol=5).dump(value)
     except Exception as error:  # noqa: BLE001  # whatever a class's own __reduce__ raises
         return str(error) or type(error).__name__
     return ""
@@ -67,7 +81,9 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
             else:
                 yield f".{name}", child
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True) if _is_function(value) else ()
-        yield from ((f" -> {variable}", cell.cell_contents) for variable, cell in cells)
+        for variable, cell in cells:
+            with contextlib.suppress(ValueError):  # it is empty
+                yield f" -> {variable}", cell.cell_contents
 
 
 def _is_function(value: Any) -> bool:

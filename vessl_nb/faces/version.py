@@ -93,17 +93,18 @@ class VersionFace:
     source: str = ""
 
 
-def version_text(face: VersionFace, *, measured: bool = False) -> str:
+def version_text(face: VersionFace, *, in_full: bool = False) -> str:
     """Write the report as text.
 
     Parameters
     ----------
     face
         The version.
-    measured
-        Show times and sizes too, for a terminal. They differ from run to run, so a notebook's text has none.
+    in_full
+        Show everything, with times and sizes, for a terminal. These differ from run to run, so a notebook's text has
+        none.
     """
-    facts = [(title, lines) for title, lines in _facts(face, measured=measured) if lines]
+    facts = [(title, lines) for title, lines in _facts(face, in_full=in_full) if lines]
     cells = [("" if place else title, line) for title, lines in facts for place, line in enumerate(lines)]
     aliases = f" ({', '.join(one_line(alias, 40) for alias in face.aliases)})" if face.aliases else ""
     return "\n  ".join([f"{_headline(face)}{aliases}", *aligned(cells)])
@@ -115,21 +116,21 @@ def _headline(face: VersionFace) -> str:
     return f"{verb} {one_line(face.reference, 300)}{revision}"
 
 
-def _facts(face: VersionFace, *, measured: bool) -> list[tuple[str, list[str]]]:
+def _facts(face: VersionFace, *, in_full: bool) -> list[tuple[str, list[str]]]:
     """Write each fact as its title and its lines; one with no lines has nothing to say."""
     return [
         ("Runner", [one_line(face.runner, 80) or _NOT_SERVABLE]),
         ("Model", _lines(face.model)),
         ("Tags", _shortened(tag_list(face.tags))),
         ("Description", bounded_lines(face.description, lines=8, width=100) if face.description.strip() else []),
-        ("Captures", _item_lines(face.captures, measured=measured)),
-        ("Files", _item_lines(face.artifacts, measured=measured)),
+        ("Captures", _item_lines(face.captures, in_full=in_full)),
+        ("Files", _item_lines(face.artifacts, in_full=in_full)),
         ("Requirements", _shortened([one_line(requirement, 100) for requirement in face.requirements])),
         ("Environment", _shortened([one_line(name, 80) for name in face.env])),
         ("Examples", [str(face.examples)] if face.runner else []),
         ("Python", _lines(face.python)),
-        ("Size", [_size(face)] if measured else []),
-        ("Created", [f"{minute_words(face.created)} UTC"] if measured else []),
+        ("Size", [_size(face)] if in_full else []),
+        ("Created", [f"{minute_words(face.created)} UTC"] if in_full else []),
         ("Load it", [_load(face)] if face.runner else []),
     ]
 
@@ -146,10 +147,10 @@ def _and_more(number: int) -> list[str]:
     return [f"… and {number - _SHOWN:,} more"] if number > _SHOWN else []
 
 
-def _item_lines(items: Sequence[_Item], *, measured: bool) -> list[str]:
+def _item_lines(items: Sequence[_Item], *, in_full: bool) -> list[str]:
     rows = [[*(one_line(word, 48) for word in words), size_words(size)] for *words, size in items[:_SHOWN]]
-    rows = rows if measured else [row[:-1] for row in rows]
-    return [*aligned(rows, right={len(rows[0]) - 1} if rows and measured else ()), *_and_more(len(items))]
+    rows = rows if in_full else [row[:-1] for row in rows]
+    return [*aligned(rows, right={len(rows[0]) - 1} if rows and in_full else ()), *_and_more(len(items))]
 
 
 def _size(face: VersionFace) -> str:

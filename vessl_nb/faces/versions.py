@@ -83,7 +83,7 @@ class _Column:
         return self.html(row) if self.html else escape(self.words(row))
 
 
-def versions_text(title: str, rows: Sequence[VersionRow], *, measured: bool = False) -> str:
+def versions_text(title: str, rows: Sequence[VersionRow], *, in_full: bool = False) -> str:
     """Write the table as text, in the order given.
 
     Parameters
@@ -92,16 +92,19 @@ def versions_text(title: str, rows: Sequence[VersionRow], *, measured: bool = Fa
         What is listed, such as the repository's name.
     rows
         The versions, newest first.
-    measured
-        Show times and sizes too, for a terminal. They differ from run to run, so a notebook's text has none.
+    in_full
+        Show every row, with times and sizes, for a terminal. These differ from run to run, so a notebook's text has
+        none, and only the first rows.
     """
     if not rows:
         return f"{one_line(title, 80)}\n  {_EMPTY}"
-    columns = [column for column in _columns(rows[:_MOST_ROWS]) if measured or not column.measured]
+    shown = rows if in_full else rows[:_MOST_ROWS]
+    columns = [column for column in _columns(shown) if in_full or not column.measured]
     table = [[column.title for column in columns]]
-    table += [[column.words(row) for column in columns] for row in rows[:_MOST_ROWS]]
+    table += [[column.words(row) for column in columns] for row in shown]
     right = {place for place, column in enumerate(columns) if column.kind == _NUMBER}
-    lines = [f"{one_line(title, 80)}, {counted(len(rows), 'version')}", *aligned(table, right=right), *_left_out(rows)]
+    left_out = [] if in_full else _left_out(rows)
+    lines = [f"{one_line(title, 80)}, {counted(len(rows), 'version')}", *aligned(table, right=right), *left_out]
     return "\n  ".join(lines)
 
 

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
+from IPython.utils.text import DollarFormatter
 
 from vessl_nb.errors import InvalidArgument, nearest
+from vessl_nb.notebook.candidates import own_variables
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
     from IPython.core.magic_arguments import MagicArgumentParser
+
+_WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")  # as a POSIX shell sees it, its quotes included
+
+
+def expand(line: str, variables: Mapping[str, Any]) -> str:
+    """Put variables in place of ``{name}`` and ``$name``, as IPython does for every magic.
+
+    At a brace that holds no expression, such as a dictionary's, IPython leaves the whole line as it is. Here each word
+    then stands for itself, so that ``--sample '{"x": 1}' --tag accuracy={accuracy}`` tags with the number.
+    """
+    formatter = DollarFormatter()
+
+    def expanded(text: str) -> str:
+        try:
+            return formatter.vformat(text, [], variables)
+        except Exception:  # noqa: BLE001  # whatever the expression raises; IPython lets it go unexpanded too
+            return text
+
+    whole = expanded(line)
+    return whole if whole != line else _WORD.sub(lambda word: expanded(word[0]), line)
 
 
 def parse_line(parser: MagicArgumentParser, line: str) -> Namespace:
@@ -23,20 +46,36 @@ def parse_line(parser: MagicArgumentParser, line: str) -> Namespace:
     Raises
     ------
     InvalidArgument
-        A quote is not closed, or an option is not known.
+        A quote is not closed, an option is not known, or something is missing or too much.
     """
-    usage = parser.format_usage().removeprefix("usage: ").strip().replace("::\n", "")
     try:
-        arguments: Namespace = parser.parse_args(shlex.split(line))
+        words = shlex.split(line)
     except ValueError as error:
-        raise InvalidArgument(f"{error} in: {line}", "Close the quote.") from None
+        step = "Close the quote." if "quotation" in str(error) else "Take the backslash at its end away."
+        raise InvalidArgument(f"{error} in: {line}", step) from None
+    arguments: Namespace
+    try:
+        arguments, unknown = parser.parse_known_args(words)
     except UsageError as error:
-        unknown = [word for word in line.split() if word.startswith("--") and word not in usage]
-        known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001  # no public way
-        hint = nearest(unknown[0], known) if unknown else ""
-        quotes = "Put an expression that has spaces in quotes: --sample '{\"x\": [1, 2]}'"
-        raise InvalidArgument(str(error), hint or (quotes if "unrecognized" in str(error) else usage)) from None
+        raise InvalidArgument(f"%{parser.prog}: {error}", f"%{parser.prog}? shows what it takes.") from None
+    if unknown:
+        raise _unknown(parser, unknown)
     return arguments
+
+
+def _unknown(parser: MagicArgumentParser, words: Sequence[str]) -> InvalidArgument:
+    """Say which word of the line is one too many, and what was probably meant."""
+    option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
+    if option:
+        known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]  # noqa: SLF001  # no public way
+        return InvalidArgument(
+            f"%{parser.prog} has no option {option!r}.",
+            nearest(option, known) or f"It has: {', '.join(known) or 'none'}.",
+        )
+    return InvalidArgument(
+        f"%{parser.prog} does not take {' '.join(words)!r}.",
+        "Put an expression that has spaces in quotes: --sample '{\"x\": [1, 2]}'",
+    )
 
 
 def evaluate(expression: str, option: str, variables: dict[str, Any]) -> Any:
@@ -48,18 +87,24 @@ def evaluate(expression: str, option: str, variables: dict[str, Any]) -> Any:
         It is no expression, or raises; a name that does not exist gets the nearest that does.
     """
     try:
-        return eval(compile(expression, f"<{option}>", "eval"), variables)  # noqa: S307  # the user's own code, in their kernel
-    except SyntaxError:
+        code = compile(expression.strip(), f"<{option}>", "eval")
+    except (SyntaxError, ValueError):  # a null byte is a ValueError
         raise InvalidArgument(
             f"{option} {expression} is no Python expression.", "Put it in quotes: --sample '{\"x\": [1, 2]}'"
         ) from None
+    try:
+        return eval(code, variables)  # noqa: S307  # the user's own code, in their kernel
     except NameError as error:
-        near = nearest(error.name or "", (name for name in variables if not name.startswith("_")))
+        near = nearest(error.name or "", dict(own_variables(variables)))
         raise InvalidArgument(
             f"{option} {expression}: there is no variable {error.name!r}.", near or "Define it in a cell first."
         ) from None
     except Exception as error:
-        raise InvalidArgument(f"{option} {expression} raised {type(error).__name__}: {error}") from error
+        first_line = str(error).partition("\n")[0]
+        raise InvalidArgument(
+            f"{option} {expression} raised {type(error).__name__}: {first_line}",
+            "Try the expression in a cell of its own.",
+        ) from error
 
 
 def parse_tags(pairs: Sequence[str] | None) -> dict[str, Any]:

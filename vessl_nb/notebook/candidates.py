@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.loading import LoadedModel
 from vessl_nb.runner import Runner, RunnerBase, overrides
 
 if TYPE_CHECKING:
@@ -16,17 +15,20 @@ def runners_in(variables: Mapping[str, Any]) -> dict[str, Runner]:
     """Find the classes that are runners: those that have a `predict`, written in this notebook or imported into it."""
     return {
         name: value
-        for name, value in _own(variables)
+        for name, value in own_variables(variables)
         if isinstance(value, type) and issubclass(value, RunnerBase) and overrides(value, "predict")
     }
 
 
 def models_in(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Find the instances that could be a model: torch modules, and what has a `predict`; each object once."""
+    """Find the instances that could be a model: torch modules, and what has a `predict`; each object once.
+
+    An instance of a runner is none.
+    """
     torch = sys.modules.get("torch")
     found: dict[int, tuple[str, Any]] = {}
-    for name, value in _own(variables):
-        if isinstance(value, type | LoadedModel):
+    for name, value in own_variables(variables):
+        if isinstance(value, type | RunnerBase):
             continue
         is_module = torch is not None and isinstance(value, torch.nn.Module) and not _is_loss(torch, value)
         if is_module or callable(getattr(type(value), "predict", None)):
@@ -39,7 +41,7 @@ def _is_loss(torch: Any, value: Any) -> bool:
     return isinstance(value, torch.nn.modules.loss._Loss)  # noqa: SLF001  # their one base class
 
 
-def _own(variables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def own_variables(variables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Walk the variables that a user made: IPython's own begin with an underscore, or are In and Out."""
     return (
         (name, value)

@@ -11,10 +11,9 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 
 from vessl_nb.errors import VesslError
 from vessl_nb.notebook.candidates import models_in, runners_in
-from vessl_nb.registry.registry import open_registry
 
 if TYPE_CHECKING:
-    from argparse import Action
+    from argparse import ArgumentParser
     from collections.abc import Callable, Iterable
 
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from vessl_nb.notebook.magics import VesslMagics
     from vessl_nb.registry.state import RepositoryState
 
-_MAGIC = re.compile(r"^\s*(?:[\w, ]+=\s*)?%%?(vessl_\w+)\s+(.*)$")
-_NOTHING: SimpleMatcherResult = {"completions": []}
+_MAGIC = re.compile(r"^\s*(?:[^%=]+=\s*)?(?P<cell>%?)%(?P<name>vessl_\w+)\s+(?P<before>.*?)(?P<word>\S*)$")
 
 
 def make_matcher(magics: VesslMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:
@@ -32,32 +30,44 @@ def make_matcher(magics: VesslMagics) -> Callable[[CompletionContext], SimpleMat
     @context_matcher(identifier="vessl_nb")
     def vessl_nb_matcher(context: CompletionContext) -> SimpleMatcherResult:
         match = _MAGIC.match(context.text_until_cursor)
-        if match is None or not hasattr(magics, match[1]):
-            return _NOTHING
-        typed = re.search(r"\S*$", match[2])
-        word = typed[0] if typed else ""
-        before = match[2][: len(match[2]) - len(word)]
-        offered = sorted(set(_candidates(magics, match[1], before, word)))
+        if match is None or not hasattr(magics, match["name"]):
+            return {"completions": []}  # a new one each time: IPython writes into it
+        before, word = match["before"], match["word"]
+        if word.startswith("--") and "=" in word:
+            option, _, word = word.partition("=")
+            before += option
+        try:
+            words = shlex.split(before)
+        except ValueError:  # inside a quote
+            return {"completions": []}
+        parser: ArgumentParser = getattr(magics, match["name"]).parser
+        wanted = _wanted(parser, words, word, in_cell=bool(match["cell"]))
+        offered = _long_options(parser) if wanted is None else _values(magics, wanted)
         # IPython's own token may begin later, after the colon of a reference; its text alone is replaced.
         kept = max(len(word) - len(context.token), 0)
-        completions = [SimpleCompletion(text[kept:], type="param") for text in offered if text.startswith(word)]
-        return {"completions": completions, "suppress": bool(offered), "ordered": True}
+        completions = [
+            SimpleCompletion(text[kept:], type="param") for text in sorted(set(offered)) if text.startswith(word)
+        ]
+        return {"completions": completions, "suppress": True, "ordered": True}
 
     matcher: Callable[[CompletionContext], SimpleMatcherResult] = vessl_nb_matcher
     return matcher
 
 
-def _candidates(magics: VesslMagics, name: str, before: str, word: str) -> Iterable[str]:
-    actions: list[Action] = getattr(magics, name).parser._actions  # noqa: SLF001  # argparse has no public way
+def _wanted(parser: ArgumentParser, words: list[str], word: str, *, in_cell: bool) -> str | None:
+    """Name the argument that the cursor is at; None where an option may stand there."""
+    actions = parser._actions  # noqa: SLF001  # argparse has no public way
     options = {option: action for action in actions for option in action.option_strings}
-    words = _split(before)
     if words and words[-1] in options:
-        return _values(magics, options[words[-1]].dest)
-    if word.startswith("-"):
-        return (option for option in options if option.startswith("--"))
+        return options[words[-1]].dest
     values = [w for i, w in enumerate(words) if not w.startswith("-") and (i == 0 or words[i - 1] not in options)]
-    positionals = [action.dest for action in actions if not action.option_strings]
-    return _values(magics, positionals[len(values)]) if len(values) < len(positionals) else ()
+    positionals = [action.dest for action in actions if not action.option_strings and not in_cell]
+    return None if word.startswith("-") or len(values) >= len(positionals) else positionals[len(values)]
+
+
+def _long_options(parser: ArgumentParser) -> Iterable[str]:
+    actions = parser._actions  # noqa: SLF001  # as above
+    return (option for action in actions for option in action.option_strings if option.startswith("--"))
 
 
 def _values(magics: VesslMagics, what: str) -> Iterable[str]:
@@ -90,14 +100,9 @@ def _references(*, with_versions: bool) -> Iterable[str]:
 
 
 def _repositories() -> Iterable[RepositoryState]:
+    from vessl_nb.registry.registry import open_registry  # noqa: PLC0415  # 25 ms that %load_ext does not take
+
     try:
         return open_registry().repositories()
     except VesslError:  # Tab is no place for errors
         return ()
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:  # inside an open quote
-        return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vessl_nb.notebook.completion import make_matcher
 from vessl_nb.notebook.magics import VesslMagics
@@ -28,5 +28,7 @@ def unload_extension(shell: InteractiveShell) -> None:
         for name in names[kind]:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.magics_manager.registry.pop(VesslMagics.__name__, None)
+    configurables: list[Any] = shell.configurables  # every Magics adds itself
+    configurables[:] = [part for part in configurables if not isinstance(part, VesslMagics)]
     matchers = shell.Completer.custom_matchers
     matchers[:] = [matcher for matcher in matchers if getattr(matcher, "matcher_identifier", None) != _IDENTIFIER]

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, output_can_be_silenced
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
+import vessl_nb as vessl  # whose names bring what they need at the first use: %load_ext is to be quick
 from vessl_nb.errors import InvalidArgument, InvalidRunner, VesslError
-from vessl_nb.loading import load
-from vessl_nb.notebook.arguments import choose, evaluate, parse_line, parse_tags
+from vessl_nb.notebook.arguments import choose, evaluate, expand, parse_line, parse_tags
 from vessl_nb.notebook.candidates import models_in, runners_in
-from vessl_nb.registration import register_model
-from vessl_nb.registry.listing import VersionsTable
-from vessl_nb.registry.models import set_alias
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.runner import check_runner, overrides
-from vessl_nb.stages import preview
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
     from vessl_nb.loading import LoadedModel
+    from vessl_nb.registry.listing import VersionsTable
     from vessl_nb.registry.version import Version
     from vessl_nb.runner import Runner
     from vessl_nb.stages import Preview
@@ -41,6 +42,33 @@ class PreviewFailed(VesslError):
     """A stage failed; the preview above the error shows where and why."""
 
 
+@dataclass(slots=True)
+class _Remembered:
+    """What was said with a runner: expressions, evaluated anew each time they are used."""
+
+    model: str | None = None
+    samples: list[str] = field(default_factory=list)
+
+
+def _typed(magic: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a magic its line expanded and taken apart; a semicolon at the end silences what it returns.
+
+    IPython's `output_can_be_silenced` leaves the semicolon in the line, and asks Python's tokenizer for it, after the
+    magic has run: a line that is no Python, such as ``--description (draft``, would then fail.
+    """
+
+    @no_var_expand
+    @needs_local_scope
+    @functools.wraps(magic)
+    def run(magics: VesslMagics, line: str, *cell: str, local_ns: dict[str, Any] | None = None) -> Any:
+        silent = any(text.rstrip().endswith(";") for text in (line, *cell))
+        typed = expand(line.rstrip().removesuffix(";"), magics.variables | (local_ns or {}))
+        result = magic(magics, parse_line(run.parser, typed), *cell)  # type: ignore[attr-defined]  # by magic_arguments
+        return None if silent else result
+
+    return run
+
+
 @magics_class
 class VesslMagics(Magics):
     """The magics of vessl_nb."""
@@ -50,8 +78,7 @@ class VesslMagics(Magics):
         self._shell = shell
         # By name: a cell that is run again makes a new class, and the name means that one.
         self._marked: str | None = None
-        self._model: str | None = None
-        self._samples: list[str] = []
+        self._remembered: dict[str, _Remembered] = {}
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -63,9 +90,9 @@ class VesslMagics(Magics):
     @argument("name", nargs="?", help="A runner class that exists already; not for the cell form.")
     @argument("--model", "-m", metavar="EXPR", help="The model that predict gets: a variable, or an expression.")
     @argument("--sample", "-s", metavar="EXPR", help="What a client might send: a variable, or an expression.")
-    @output_can_be_silenced
+    @_typed
     @line_cell_magic
-    def vessl_runner(self, line: str, cell: str | None = None) -> Runner | Preview:
+    def vessl_runner(self, arguments: Namespace, cell: str | None = None) -> Runner | Preview:
         """Mark a class as the notebook's runner.
 
         ``%%vessl_runner`` runs the cell and marks the subclass of RunnerBase that it defines; ``%vessl_runner NAME``
@@ -75,12 +102,20 @@ class VesslMagics(Magics):
             class IrisRunner(vessl.RunnerBase):
                 ...
         """
-        arguments = parse_line(self.vessl_runner.parser, line)
-        name = self._run_cell(cell) if cell is not None else self._runner_name(arguments.name)
+        if cell is not None and arguments.name is not None:
+            raise InvalidArgument(
+                f"%%vessl_runner marks the class that its cell defines, and takes no name: {arguments.name}",
+                f"Take the name away; %vessl_runner {arguments.name} marks a class that exists.",
+            )
+        name = self._run_cell(cell) if cell is not None else self._runner_name(arguments.name, "%vessl_runner")
         runner = check_runner(self._value(name, "%vessl_runner"))
         self._marked = name
-        self._remember(arguments)
-        return self._preview(runner) if arguments.sample else runner
+        if arguments.sample is not None:
+            return self._preview(name, runner, arguments)
+        if arguments.model is not None:
+            self._value(arguments.model, "--model")
+            self._recall(name).model = arguments.model
+        return runner
 
     @magic_arguments()
     @argument(
@@ -88,21 +123,17 @@ class VesslMagics(Magics):
     )
     @argument("--model", "-m", metavar="EXPR", help="The model: a variable, or an expression.")
     @argument("--sample", "-s", metavar="EXPR", help="What a client might send; the last one, if left out.")
-    @output_can_be_silenced
+    @_typed
     @line_magic
-    def vessl_preview(self, line: str) -> Preview:
+    def vessl_preview(self, arguments: Namespace) -> Preview:
         """Show a sample's way through the runner's three stages.
 
         ::
 
-        %vessl_preview --sample '{"x": [5.1, 3.5, 1.4, 0.2]}'
+            %vessl_preview --sample '{"x": [5.1, 3.5, 1.4, 0.2]}'
         """
-        arguments = parse_line(self.vessl_preview.parser, line)
-        runner = check_runner(self._value(self._runner_name(arguments.runner), "--runner"))
-        self._remember(arguments)
-        if not self._samples:
-            raise InvalidArgument("There is no sample to preview.", "Give one: --sample '{\"x\": [1, 2]}'")
-        return self._preview(runner)
+        name = self._runner_name(arguments.runner, "--runner")
+        return self._preview(name, check_runner(self._value(name, "--runner")), arguments)
 
     @magic_arguments()
     @argument("repository", help="The model repository, with a number to overwrite a model: iris, iris:3, org/iris.")
@@ -117,9 +148,9 @@ class VesslMagics(Magics):
     @argument("--artifacts", metavar="EXPR", help="Files to take along: a dictionary of local paths to volume paths.")
     @argument("--env", metavar="NAME", action="append", help="An environment variable it needs; may be given again.")
     @argument("--description", "-d", metavar="TEXT", help="What it is, in words.")
-    @output_can_be_silenced
+    @_typed
     @line_magic
-    def vessl_register(self, line: str) -> Version:
+    def vessl_register(self, arguments: Namespace) -> Version:
         """Register the notebook's runner and model as a new version.
 
         ::
@@ -128,23 +159,27 @@ class VesslMagics(Magics):
 
         The samples of the last preview are kept as its examples, unless others are given.
         """
-        arguments = parse_line(self.vessl_register.parser, line)
         target = parse_reference(arguments.repository)
         if target.alias is not None or target.revision is not None:
             raise InvalidArgument(
                 f"{arguments.repository!r} names a version that exists.",
                 f"Register a new one in {target.repository!r}, or overwrite a number: '{target.repository}:3'.",
             )
-        runner = check_runner(self._value(self._runner_name(arguments.runner), "--runner"))
-        samples = arguments.sample or self._samples
-        return register_model(
+        name = self._runner_name(arguments.runner, "--runner")
+        runner = check_runner(self._value(name, "--runner"))
+        # One that only reads files gets none, for a model that has its files.
+        reads_files = target.number is not None and overrides(runner, "load_model")
+        model = None
+        if not reads_files or overrides(runner, "save_model") or arguments.model is not None:
+            model = self._model_for(name, arguments, required=not reads_files)
+        return vessl.register_model(
             target.repository,
             target.number,
             runner,
-            self._model_for(runner, arguments, needed=target.number is None),
+            model,
             arguments.requirement,
-            self._value(arguments.artifacts, "--artifacts") if arguments.artifacts else None,
-            sample=[self._value(sample, "--sample") for sample in samples] or None,
+            self._value(arguments.artifacts, "--artifacts") if arguments.artifacts is not None else None,
+            sample=self._samples_for(name, arguments.sample or []) or None,
             tags=parse_tags(arguments.tag),
             aliases=arguments.alias,
             description=arguments.description or "",
@@ -154,54 +189,61 @@ class VesslMagics(Magics):
 
     @magic_arguments()
     @argument("repository", nargs="?", help="The model repository; all of them, if left out.")
-    @output_can_be_silenced
+    @_typed
     @line_magic
-    def vessl_versions(self, line: str) -> VersionsTable:
+    def vessl_versions(self, arguments: Namespace) -> VersionsTable:
         """Show the versions of a model repository, newest first.
 
         ::
 
-        %vessl_versions iris
+            %vessl_versions iris
         """
-        return VersionsTable(parse_line(self.vessl_versions.parser, line).repository)
+        from vessl_nb.registry.listing import VersionsTable  # noqa: PLC0415  # as quick as above
+
+        return VersionsTable(arguments.repository)
 
     @magic_arguments()
     @argument("reference", help="The version: iris (the newest), iris:3, iris:champion, iris:3@1, org/iris:3.")
     @argument("--device", metavar="NAME", help="Where tensors go, such as cpu or cuda:1.")
-    @output_can_be_silenced
+    @_typed
     @line_magic
-    def vessl_load(self, line: str) -> LoadedModel:
+    def vessl_load(self, arguments: Namespace) -> LoadedModel:
         """Load a version; its ``run(data)`` answers a request.
 
         ::
 
-        model = %vessl_load iris:champion
+            model = %vessl_load iris:champion
         """
-        arguments = parse_line(self.vessl_load.parser, line)
-        return load(arguments.reference, arguments.device)
+        return vessl.load(arguments.reference, arguments.device)
 
     @magic_arguments()
     @argument("reference", help="The version: iris (the newest), iris:3, iris:3@1, org/iris:3, or another alias.")
     @argument("alias", help="The name that is to point at it.")
-    @output_can_be_silenced
+    @_typed
     @line_magic
-    def vessl_alias(self, line: str) -> Version:
+    def vessl_alias(self, arguments: Namespace) -> Version:
         """Let an alias point at a version; it moves where it pointed at another.
 
         ::
 
-        %vessl_alias iris:3 champion
+            %vessl_alias iris:3 champion
         """
-        arguments = parse_line(self.vessl_alias.parser, line)
-        return set_alias(arguments.reference, arguments.alias)
+        return vessl.set_alias(arguments.reference, arguments.alias)
 
     def _run_cell(self, cell: str) -> str:
         """Run the cell, and find the one runner that it defined."""
+        if _in_event_loop() and self._shell.should_run_async(cell, transformed_cell=self._shell.transform_cell(cell)):
+            raise InvalidArgument(
+                "The cell awaits something outside of its functions, which under a cell magic it cannot.",
+                "Run it without %%vessl_runner, then mark its class: %vessl_runner NAME",
+            )
         before = runners_in(self.variables)
-        if not self._shell.run_cell(cell).success:
-            raise CellFailed("The cell failed.")
-        after = runners_in(self.variables)
-        defined = {name: runner for name, runner in after.items() if before.get(name) is not runner}
+        result = self._shell.run_cell(cell)
+        if not result.success:
+            error = result.error_before_exec or result.error_in_exec
+            said = ": ".join(filter(None, [type(error).__name__, str(error)]))
+            raise CellFailed(f"The cell failed: {said}")
+        defined = self._defined_since(before)
         if not defined:
             raise InvalidRunner(
                 "The cell defines no runner.",
@@ -214,38 +256,57 @@ class VesslMagics(Magics):
             )
         return next(iter(defined))
 
-    def _runner_name(self, named: str | None) -> str:
+    def _defined_since(self, before: dict[str, Runner]) -> list[str]:
+        """Name the runners that are new, each class once; an imported one counts only where none was written."""
+        after = runners_in(self.variables)
+        new = {runner: name for name, runner in reversed(after.items()) if before.get(name) is not runner}
+        written = {runner: name for runner, name in new.items() if runner.__module__ == self.variables.get("__name__")}
+        return list((written or new).values())[::-1]
+
+    def _runner_name(self, named: str | None, option: str) -> str:
         runners = runners_in(self.variables)
         marked = self._marked if self._marked in runners else None
         return choose(
             "runner",
-            "--runner",
-            named or marked,
+            option,
+            marked if named is None else named,
             runners,
             "Mark one: put %%vessl_runner on top of the cell of its class.",
         )
 
-    def _model_for(self, runner: Runner, arguments: Namespace, *, needed: bool) -> Any:
-        """Give the model to register; None where the runner loads it itself, from files that are there."""
-        expression = arguments.model or self._model
-        if expression is None and not needed and overrides(runner, "load_model"):
+    def _recall(self, name: str) -> _Remembered:
+        return self._remembered.setdefault(name, _Remembered())
+
+    def _model_for(self, name: str, arguments: Namespace, *, required: bool) -> Any:
+        """Give the model on the line, the one remembered, or the notebook's only one; None where it has none."""
+        if arguments.model is not None:
+            return self._value(arguments.model, "--model")
+        remembered = self._recall(name).model
+        if remembered is not None:
+            return self._value(remembered, "The remembered --model")
+        candidates = models_in(self.variables)
+        if not candidates and not required:
             return None
         step = "Train one first, or say which variable it is: --model NAME"
-        candidates = {} if expression else models_in(self.variables)
-        return self._value(choose("model", "--model", expression, candidates, step), "--model")
+        return self._value(choose("model", "--model", None, candidates, step), "--model")
 
-    def _remember(self, arguments: Namespace) -> None:
-        self._model = arguments.model or self._model
-        self._samples = [arguments.sample] if arguments.sample else self._samples
+    def _samples_for(self, name: str, given: list[str]) -> list[Any]:
+        """Give the samples on the line, or those remembered."""
+        if given:
+            return [self._value(sample, "--sample") for sample in given]
+        return [self._value(sample, "The remembered --sample") for sample in self._recall(name).samples]
 
-    def _preview(self, runner: Runner) -> Preview:
-        """Preview the remembered sample; where a stage fails, show it, and fail, so that Run All stops."""
-        expression = self._model
-        if expression is None:
-            candidates = models_in(self.variables)
-            expression = choose("model", "--model", None, candidates, "") if candidates else None
-        model = self._value(expression, "--model") if expression else None
-        shown = preview(runner, self._value(self._samples[-1], "--sample"), model)
+    def _preview(self, name: str, runner: Runner, arguments: Namespace) -> Preview:
+        """Preview the sample, and remember it; where a stage fails, show it, and fail, so that Run All stops."""
+        model = self._model_for(name, arguments, required=False)
+        samples = self._samples_for(name, [] if arguments.sample is None else [arguments.sample])
+        if not samples:
+            raise InvalidArgument("There is no sample to preview.", "Give one: --sample '{\"x\": [1, 2]}'")
+        shown = vessl.preview(runner, samples[-1], model)
+        # Not before: what was interrupted, or could not be evaluated, is not to be tried again by itself.
+        remembered = self._recall(name)
+        remembered.model = remembered.model if arguments.model is None else arguments.model
+        remembered.samples = remembered.samples if arguments.sample is None else [arguments.sample]
         if shown.error:
             display(shown)
             raise PreviewFailed(shown.error.what)
@@ -253,3 +314,11 @@ class VesslMagics(Magics):
 
     def _value(self, expression: str, option: str) -> Any:
         return evaluate(expression, option, self.variables)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -59,6 +59,10 @@ FORMAT = 1
 _KEY = "format.json"
 
 
+class _Number(msgspec.Struct, frozen=True):
+    format: Annotated[int, msgspec.Meta(ge=1)]
+
+
 class Format(msgspec.Struct, frozen=True):
     """The contents of ``format.json``: the format's number, the registry's id, and when it was made."""
 
@@ -92,7 +96,9 @@ def check_format(folder: Folder) -> bool:
             ) from None
         return False
     try:
-        number = msgspec.json.decode(text, type=Format).format
+        number = msgspec.json.decode(text, type=_Number).format
+        if number <= FORMAT:  # a newer one may have other fields
+            msgspec.json.decode(text, type=Format)
     except msgspec.DecodeError as error:
         raise Damaged(
             f"The registry is damaged: {folder.path(_KEY)} cannot be read: {error}.", "Restore it from a backup."

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from vessl_nb.errors import InvalidArgument, NotFound
 from vessl_nb.registry.documents import AliasMoved, FilesAdded, ModelCreated, RepositoryCreated
-from vessl_nb.registry.names import check_alias, check_keywords, check_name, default_organization, parse_reference
+from vessl_nb.registry.names import (
+    check_alias,
+    check_keywords,
+    check_name,
+    check_number,
+    check_text,
+    default_organization,
+    parse_reference,
+)
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
-from vessl_nb.volume_paths import check_volume_path, walk_folder
+from vessl_nb.registry.volume import files_of
+from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.state import ModelState, RepositoryState
@@ -81,8 +90,10 @@ def create_model(
     NotFound
         One of the paths does not exist.
     """
-    organization = organization_from("create_model", kwargs)
+    organization = organization_from(create_model, kwargs)
     check_name("model repository", repository_name)
+    description = check_text("repository_description", repository_description)
+    name = check_text("model_name", model_name)
     if experiment_id is not None:
         raise InvalidArgument(
             f"experiment_id is {experiment_id!r}, but a registry in a folder knows no experiments.",
@@ -90,13 +101,12 @@ def create_model(
         )
     registry = open_registry()
     registry.check_new(organization, repository_name)
-    sources = {path: source for given in paths or () for path, source in _files_at(given, Path(given).name).items()}
-    files = _store(sources)
-    if repository_description and registry.find(organization, repository_name) is None:
-        registry.commit(organization, repository_name, lambda _: RepositoryCreated(description=repository_description))
+    files = _store(_files_named(paths))
+    if description and registry.find(organization, repository_name) is None:
+        registry.commit(organization, repository_name, lambda _: RepositoryCreated(description=description))
 
     def decide(state: RepositoryState) -> Body:
-        return ModelCreated(number=state.next_number(), name=model_name or "", files=files)
+        return ModelCreated(number=state.next_number(), name=name, files=files)
 
     state, body = registry.commit(organization, repository_name, decide)
     assert isinstance(body, ModelCreated)  # noqa: S101  # it is what decide made
@@ -106,19 +116,56 @@ def create_model(
 def read_model(repository_name: str, model_number: int, **kwargs: Any) -> Model:
     """Read a model of a repository.
 
+    Parameters
+    ----------
+    repository_name
+        The model repository.
+    model_number
+        The model's number.
+    **kwargs
+        ``organization_name``.
+
+    Returns
+    -------
+    Model
+        What is known of it.
+
     Raises
     ------
+    InvalidArgument
+        A name or number that cannot be, an unknown keyword.
     NotFound
         There is no such repository, or no model of this number.
     """
-    organization = organization_from("read_model", kwargs)
+    organization = organization_from(read_model, kwargs)
+    number = check_number(model_number)
     state = open_registry().repository(organization, check_name("model repository", repository_name))
-    return _model(state, state.model(model_number))
+    return _model(state, state.model(number))
 
 
 def list_models(repository_name: str, **kwargs: Any) -> list[Model]:
-    """List the models of a repository, oldest first; NotFound where there is no such repository."""
-    organization = organization_from("list_models", kwargs)
+    """List the models of a repository, oldest first.
+
+    Parameters
+    ----------
+    repository_name
+        The model repository.
+    **kwargs
+        ``organization_name``.
+
+    Returns
+    -------
+    list of Model
+        One for each number, those without anything to serve included.
+
+    Raises
+    ------
+    InvalidArgument
+        A name that cannot be, an unknown keyword.
+    NotFound
+        There is no such repository.
+    """
+    organization = organization_from(list_models, kwargs)
     state = open_registry().repository(organization, check_name("model repository", repository_name))
     return [_model(state, model) for model in state.models.values()]
 
@@ -144,14 +191,17 @@ def upload_model_volume_file(
     NotFound
         There is no such model or file.
     InvalidArgument
-        The path in the volume is absolute, leaves it, or is reserved.
+        The path in the volume is absolute, leaves it, is reserved, or would be a file and a folder at once.
     """
-    organization = organization_from("upload_model_volume_file", kwargs)
+    organization = organization_from(upload_model_volume_file, kwargs)
+    number = check_number(model_number)
     registry = open_registry()
     state = registry.repository(organization, check_name("model repository", repository_name))
-    state.model(model_number)
-    files = _store(_files_at(source_path, dest_path))
-    registry.commit(state.organization, state.name, lambda _: FilesAdded(number=model_number, files=files))
+    model = state.model(number)
+    sources = _files_at(source_path, dest_path)
+    check_no_clash([*files_of(registry, model.layers), *sources])
+    files = _store(sources)
+    registry.commit(state.organization, state.name, lambda _: FilesAdded(number=number, files=files))
 
 
 def set_alias(reference: str, alias: str) -> Version:
@@ -189,7 +239,7 @@ def set_alias(reference: str, alias: str) -> Version:
     return Version.of(registry, state, state.models[target[0]].revisions[target[1] - 1])
 
 
-def organization_from(function: str, keywords: dict[str, Any]) -> str:
+def organization_from(function: Callable[..., object], keywords: dict[str, Any]) -> str:
     """Take the organization from a function's further keywords, of which there is no other."""
     check_keywords(function, keywords, ("organization_name",))
     named = keywords.get("organization_name")
@@ -204,10 +254,29 @@ def _files_at(source_path: str, volume_path: str) -> dict[str, Path]:
     source = Path(source_path).expanduser()
     path = check_volume_path(volume_path)
     if source.is_dir():
-        return {f"{path}/{inner}": file for inner, file in walk_folder(source).items()}
+        files = {check_volume_path(f"{path}/{inner}"): file for inner, file in walk_folder(source).items()}
+        if not files:
+            raise NotFound(f"There are no files in {source_path!r}.", "Check the path.")
+        return files
     if not source.is_file():
         raise NotFound(f"There is no file {source_path!r} (looked in {Path.cwd()}).", "Check the path.")
     return {path: source}
+
+
+def _files_named(paths: Sequence[str] | None) -> dict[str, Path]:
+    if not isinstance(paths, list | tuple | None):
+        raise InvalidArgument(f"paths must be a list, not {paths!r}.", f"Write it as [{paths!r}].")
+    files: dict[str, Path] = {}
+    for given in paths or ():
+        for path, source in _files_at(given, Path(given).name).items():
+            if path in files:
+                raise InvalidArgument(
+                    f"{str(files[path])!r} and {str(source)!r} would both be {path!r} in the volume.",
+                    "Leave one of them out, and upload it under another name with upload_model_volume_file.",
+                )
+            files[path] = source
+    check_no_clash(files)
+    return files
 
 
 def _store(files: dict[str, Path]) -> dict[str, Place]:

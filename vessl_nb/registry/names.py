@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from vessl_nb.errors import InvalidArgument, InvalidReference, nearest
+from vessl_nb.volume_paths import is_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 DEFAULT_ORGANIZATION = "default"
 
@@ -42,7 +44,10 @@ class Reference(NamedTuple):
 
 def default_organization() -> str:
     """Give the organization meant where none is named: VESSL_NB_ORGANIZATION, or ``default``."""
-    return check_name("organization", os.environ.get("VESSL_NB_ORGANIZATION") or DEFAULT_ORGANIZATION)
+    named = os.environ.get("VESSL_NB_ORGANIZATION") or DEFAULT_ORGANIZATION
+    if not _NAME.fullmatch(named):
+        raise InvalidArgument(f"VESSL_NB_ORGANIZATION is {named!r}, which cannot be a name.", _RULE)
+    return named
 
 
 def qualified(organization: str, repository: str) -> str:
@@ -100,6 +105,36 @@ def check_name(what: str, name: object) -> str:
     return name
 
 
+def check_number(number: object) -> int:
+    """Hold the number of a model against the rule, and give it back.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no integer from 1 up.
+    """
+    if type(number) is not int or number < 1:  # True is an int to Python, and 1.0 is in a dictionary that has 1
+        raise InvalidArgument(f"model_number is {number!r}.", "Give the number of an existing model: 1, 2, 3 ...")
+    return number
+
+
+def check_text(what: str, text: object) -> str:
+    """Hold free text, such as a description, against what a document can say, and give it back; empty for None.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no text, or has characters that UTF-8 cannot say.
+    """
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise InvalidArgument(f"{what} must be text, not {text!r}.", "Write it in quotes.")
+    if not is_utf8(text):
+        raise InvalidArgument(f"{what} is {text!r}, which UTF-8 cannot say.", "Take the lone surrogates out.")
+    return text
+
+
 def check_alias(alias: object) -> str:
     """Hold an alias against the rule, and give it back.
 
@@ -133,8 +168,14 @@ def check_tags(tags: Mapping[str, Tag] | None) -> dict[str, Tag]:
             raise InvalidArgument(f"{name!r} cannot be the name of a tag.", "A tag's name is printable text.")
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidArgument(f"The tag {name!r} is {value}, which JSON cannot say.", "Leave it out, or use None.")
-        scalar = value is None or type(value) in (str, bool, float) or (type(value) is int and abs(value) < 1 << 63)
-        if not scalar:
+        if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+            raise InvalidArgument(
+                f"The tag {name!r} is an integer of {value.bit_length()} bits, more than 64 with the sign.",
+                "Write it as text, or as a float.",
+            )
+        if type(value) is str:
+            check_text(f"The tag {name!r}", value)
+        if value is not None and type(value) not in (str, bool, int, float):
             raise InvalidArgument(
                 f"The tag {name!r} is {_shown(value)}, no JSON scalar.",
                 "A tag is text, a finite number, True, False or None; float(...) makes a number of numpy's.",
@@ -142,8 +183,8 @@ def check_tags(tags: Mapping[str, Tag] | None) -> dict[str, Tag]:
     return dict(tags)
 
 
-def check_keywords(function: str, given: Mapping[str, object], known: Iterable[str]) -> None:
-    """Refuse keywords that a function does not know.
+def check_keywords(function: Callable[..., object], given: Mapping[str, object], further: tuple[str, ...]) -> None:
+    """Refuse keywords that a function does not know: none of its parameters, and none of the further ones.
 
     Raises
     ------
@@ -151,9 +192,12 @@ def check_keywords(function: str, given: Mapping[str, object], known: Iterable[s
         Names the first of them, and the nearest that is known.
     """
     for keyword in given:
-        if keyword not in known:
+        if keyword not in further:
+            *named, _ = inspect.signature(function).parameters  # the last is **kwargs
+            known = [*named, *further]
             raise InvalidArgument(
-                f"{function}() has no parameter {keyword!r}.", nearest(keyword, known) or f"It has: {', '.join(known)}."
+                f"{function.__name__}() has no parameter {keyword!r}.",
+                nearest(keyword, known) or f"It has: {', '.join(known)}.",
             )
 
 
@@ -166,4 +210,10 @@ def _article(noun: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    return f"{_brief(value)}, {_article(kind)}"
+
+
+def _brief(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:56]}..."  # noqa: PLR2004  # half a line

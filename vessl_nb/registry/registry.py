@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -108,15 +109,21 @@ class Registry:
             if not self._check():
                 return
             state = self._read(f"{organization}/{name}")
-            if state is None:
-                siblings = self._folder.names(f"journal/{organization.lower()}")
-                state = self._read(f"{organization}/{siblings[0]}") if siblings else None
-                name = state.name if state else name
-        if state and (state.organization, state.name) != (organization, name):
-            wanted = qualified(organization, name)
+            is_new = state is None
+            for sibling in self._folder.names(f"journal/{organization.lower()}") if is_new else ():
+                with contextlib.suppress(Damaged, FormatTooNew):  # another repository's trouble
+                    state = self._read(f"{organization}/{sibling}")
+                if state:
+                    break
+        if state and state.organization != organization:
             raise InvalidArgument(
-                f"{wanted!r} differs only by case from {state.qualified!r}, which exists.",
-                f"Use {state.qualified!r}, or another name.",
+                f"The organization {organization!r} differs only by case from {state.organization!r}, which exists.",
+                f"Use organization_name={state.organization!r}, or another name.",
+            )
+        if state and state.name != name and not is_new:
+            raise InvalidArgument(
+                f"{qualified(organization, name)!r} differs only by case from {state.qualified!r}, which exists.",
+                f"Use {state.name!r}, or another name.",
             )
 
     def commit(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -37,7 +39,8 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
     Returns
     -------
     Path
-        The folder. It is the user's own copy: what is written into it never reaches the registry.
+        The folder. Its files are a copy, read-only: what is written there never reaches the registry, and the next
+        load gets a copy that is as it was.
 
     Raises
     ------
@@ -56,6 +59,8 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
             target = building / check_volume_path(path)  # a document may be hostile
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(blobs.view(place))
+            target.chmod(0o444)
+            os.utime(target, ns=(0, 0))  # what is written to later shows by its time
         _replace(volume, building, files)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -69,11 +74,14 @@ def cache_folder() -> Path:
 
 
 def _is_whole(volume: Path, files: Mapping[str, Place]) -> bool:
-    """Tell whether a volume is there, and has its files in their sizes: a user may have cleaned the cache in part."""
+    """Tell whether a volume is there with its files as they were laid out: caches are cleaned, and runners write."""
     try:
-        return volume.is_dir() and all((volume / path).stat().st_size == place.length for path, place in files.items())
+        found = {path: (volume / path).stat() for path in files}
     except (FileNotFoundError, NotADirectoryError):
         return False
+    return volume.is_dir() and all(
+        (found[path].st_size, found[path].st_mtime_ns) == (place.length, 0) for path, place in files.items()
+    )
 
 
 def _replace(volume: Path, building: Path, files: Mapping[str, Place]) -> None:
@@ -83,6 +91,8 @@ def _replace(volume: Path, building: Path, files: Mapping[str, Place]) -> None:
         except OSError:  # it is there: another process was first, or it is not whole
             if _is_whole(volume, files):
                 return
-            shutil.rmtree(volume)
+            # Aside, not away: a process may have it as its working directory.
+            with contextlib.suppress(FileNotFoundError):
+                volume.rename(volume.with_name(f".changed-{volume.name}-{secrets.token_hex(4)}"))
         else:
             return

@@ -90,7 +90,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.errors import Damaged, FormatTooNew, InvalidArgument, VesslError
+from vessl_nb.errors import Damaged, FormatTooNew, NotEncodable, VesslError
 from vessl_nb.values import arrays, frames, images, objects, plain
 from vessl_nb.values.family import Decoder, Encoder, NoEncoding, class_name
 from vessl_nb.values.objects import Opaque
@@ -112,20 +112,6 @@ _LIBRARIES: dict[str, Callable[[Any, Any], Encoder | None]] = {
 }
 
 _DECODERS: dict[str, Decoder] = plain.DECODERS | objects.DECODERS | arrays.DECODERS | images.DECODERS | frames.DECODERS
-
-
-class NotEncodable(InvalidArgument):
-    """A value that has no encoding.
-
-    Attributes
-    ----------
-    path
-        The way to it, such as ``sample["x"][3]``.
-    """
-
-    def __init__(self, what: str, next_step: str = "", *, path: str = "") -> None:
-        super().__init__(what, next_step)
-        self.path = path
 
 
 def encode(value: Any, *, name: str = "sample") -> Any:

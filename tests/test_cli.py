@@ -1,0 +1,256 @@
+"""The shell's skin, as a shell runs it: another process, its exit status and its two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import vessl_nb as vessl
+
+COMMAND = Path(sys.executable).parent / "vessl-nb"
+
+
+CELL = """
+import vessl_nb as vessl
+
+class Scale:
+    def __init__(self, factor): self.factor = factor
+
+class Iris(vessl.RunnerBase):
+    @staticmethod
+    def predict(model, data):
+        match data:
+            case {"x": list(values)}:
+                return {"y": [model.factor * value for value in values]}
+            case {"noise": text}:
+                print(text)
+                return "quiet"
+            case {"nan": True}:
+                return [float("nan"), float("inf")]
+            case {"array": size}:
+                import numpy
+                return numpy.arange(size)
+        raise ValueError("no x")
+"""
+
+
+def run(*arguments, given="", environment=None):
+    """Run the command; gives what it said, with its exit status."""
+    return subprocess.run(
+        [COMMAND, *arguments], input=given, capture_output=True, text=not isinstance(given, bytes), check=False,
+        env=os.environ | (environment or {}), timeout=60,
+    )  # fmt: skip
+
+
+def says(*arguments, **how):
+    """Run a command that works; gives its standard output."""
+    done = run(*arguments, **how)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def fails(*arguments, **how):
+    """Run a command that fails; gives the lines on standard error."""
+    done = run(*arguments, **how)
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = done.stderr.splitlines() if isinstance(done.stderr, str) else done.stderr.decode().splitlines()
+    assert 1 <= len(lines) <= 2, lines
+    assert lines[0].startswith("vessl-nb: ")
+    return [lines[0].removeprefix("vessl-nb: "), *lines[1:]]
+
+
+@pytest.fixture
+def iris(tmp_path):
+    """Register two versions of a runner that was written in a notebook, or as good as."""
+    cell = tmp_path / "cell.py"  # where its source is found
+    cell.write_text(CELL)
+    variables = {"__name__": "__main__"}
+    exec(compile(CELL, cell, "exec"), variables)
+    runner, model = variables["Iris"], variables["Scale"]
+    vessl.register_model("iris", None, runner, model(2), aliases=["champion"], tags={"accuracy": 0.97})
+    vessl.register_model("iris", None, runner, model(3), description="the better one")
+
+
+def test_help_lists_the_commands():
+    text = says("--help")
+    for command in ("demo", "list", "show", "run"):
+        assert f"\n    {command} " in text
+        assert says(command, "--help").startswith(f"usage: vessl-nb {command} ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["frob"], ["show"], ["run", "iris"], ["list", "--frob"]])
+def test_wrong_usage_is_shown_the_right_one(arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: vessl-nb")
+    assert "Traceback" not in done.stderr
+
+
+class TestList:
+    def test_an_empty_registry(self, registry_root):
+        assert says("list").splitlines() == [
+            "All model repositories",
+            "  No versions yet. Register one: %vessl_register NAME",
+        ]
+        assert not registry_root.exists()
+
+    def test_one_repository_and_all(self, iris):
+        vessl.create_model("lab_notes")
+        header, titles, newest, oldest = says("list", "iris").splitlines()
+        assert header == "iris, 2 versions"
+        assert titles.split()[:3] == ["Version", "Aliases", "Runner"]
+        assert newest.split()[0] == "iris:2"
+        assert oldest.split()[:3] == ["iris:1", "champion", "Iris"]
+        assert "0.97" in oldest
+        everything = says("list")
+        assert everything.startswith("All model repositories, 3 versions")
+        assert "lab_notes:1" in everything
+
+    def test_a_repository_that_does_not_exist(self, iris, registry_root):
+        assert fails("list", "irsi") == [
+            f"There is no model repository 'irsi' in {registry_root}.",
+            "Did you mean 'iris'?",
+        ]
+
+    def test_a_version_is_no_repository(self, iris):
+        assert fails("list", "iris:1")[1] == "Use 'iris'."
+
+    @pytest.mark.parametrize("size", ["head", "none"])
+    def test_a_pipe_that_is_closed_early_is_no_matter(self, iris, size):
+        reader = "head -c 1" if size == "head" else "true"
+        done = subprocess.run(
+            ["bash", "-c", f'"{COMMAND}" list | {reader}; echo "${{PIPESTATUS[0]}}"'],
+            capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert done.stdout.strip()[-1] in "01"
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a full device")
+    def test_a_full_disk_is_said(self, iris):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [COMMAND, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            )
+        assert (done.returncode, done.stderr) == (1, "vessl-nb: [Errno 28] No space left on device\n")
+
+    def test_a_registry_of_a_newer_format_is_refused(self, iris, registry_root):
+        marker = registry_root / "format.json"
+        newer = json.loads(marker.read_text()) | {"format": 999}
+        marker.unlink()
+        marker.write_text(json.dumps(newer))
+        assert "999" in " ".join(fails("list"))
+
+
+class TestShow:
+    def test_it_says_what_a_version_holds(self, iris):
+        text = says("show", "iris:champion")
+        assert text.startswith("Registered iris:1 (champion)\n")
+        assert "accuracy=0.97" in text
+        assert "Created" in text
+        assert "class Iris(vessl.RunnerBase):" in text
+        assert text.index("Created") < text.index("class Iris")
+
+    def test_a_repository_means_its_newest_version(self, iris):
+        assert says("show", "iris") == says("show", "iris:2")
+        assert "the better one" in says("show", "iris")
+
+    @pytest.mark.parametrize(
+        ("reference", "what"),
+        [
+            ("iris:9", "iris has no model 9."),
+            ("iris:chmapion", "iris has no alias 'chmapion'."),
+            ("iris:", "'iris:' is no reference."),
+            ("a b", "'a b' is no reference."),
+        ],
+    )
+    def test_a_reference_to_nothing(self, iris, reference, what):
+        lines = fails("show", reference)
+        assert lines[0] == what
+        assert len(lines) == 2
+
+    def test_an_empty_registry(self):
+        assert fails("show", "iris")[0].startswith("There is no model repository 'iris' in ")
+
+
+class TestRun:
+    def test_it_answers_a_file_and_standard_input_alike(self, iris, tmp_path):
+        (tmp_path / "input.json").write_text('{"x": [1, 2.5]}')
+        for arguments in (["--input", str(tmp_path / "input.json")], ["--input", "-"], ["--input=-"]):
+            answer = says("run", "iris", *arguments, given='{"x": [1, 2.5]}')
+            assert json.loads(answer) == {"y": [3, 7.5]} == vessl.load("iris").run({"x": [1, 2.5]})
+        assert json.loads(says("run", "iris:champion", "--input", "-", given='{"x": [1]}')) == {"y": [2]}
+
+    def test_text_of_any_language_comes_through(self, iris, tmp_path):
+        (tmp_path / "input.json").write_text('{"x": ["größe", "大"]}', encoding="utf-8")
+        assert says("run", "iris:1", "--input", str(tmp_path / "input.json")) == '{"y": ["größegröße", "大大"]}\n'
+
+    def test_an_answer_that_json_cannot_say_is_encoded(self, iris):
+        def refuse(constant):
+            pytest.fail(f"{constant} is no JSON")
+
+        answer = says("run", "iris", "--input", "-", given='{"nan": true}')
+        assert json.loads(answer, parse_constant=refuse) == [
+            {"$type": "float", "value": "nan"},
+            {"$type": "float", "value": "inf"},
+        ]
+
+    def test_arrays_are_answered_as_lists(self, iris):
+        assert json.loads(says("run", "iris", "--input", "-", given='{"array": 3}')) == [0, 1, 2]
+
+    def test_what_the_model_prints_is_no_part_of_the_answer(self, iris):
+        done = run("run", "iris", "--input", "-", given='{"noise": "loading..."}')
+        assert (done.returncode, done.stdout, done.stderr) == (0, '"quiet"\n', "loading...\n")
+
+    @pytest.mark.parametrize(
+        "given", ["{bad", "", "{'x': 1}", '{"x": NaN}', '{"x": 1} 2', "\udcff", b"\xff", b'"\xff"']
+    )
+    def test_what_is_no_json(self, iris, given):
+        given = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else given
+        done = run("run", "iris", "--input", "-", given=given)
+        assert (done.returncode, done.stdout) == (1, b"")
+        what, step = done.stderr.decode().splitlines()
+        assert what.startswith("vessl-nb: Standard input is no JSON: ")
+        assert step == 'It must hold one JSON value, such as {"x": [1, 2]}.'
+
+    def test_a_file_that_is_no_json_is_named(self, iris, tmp_path):
+        (tmp_path / "input.json").write_text("{bad")
+        assert fails("run", "iris", "--input", str(tmp_path / "input.json"))[0].startswith(
+            f"'{tmp_path}/input.json' is no"
+        )
+
+    def test_a_file_that_cannot_be_read(self, iris, tmp_path):
+        step = "Check the path, or use - for standard input."
+        missing = str(tmp_path / "missing.json")
+        assert fails("run", "iris", "--input", missing) == [
+            f"'{missing}' cannot be read: No such file or directory.",
+            step,
+        ]
+        assert fails("run", "iris", "--input", str(tmp_path)) == [f"'{tmp_path}' cannot be read: Is a directory.", step]
+
+    def test_a_stage_that_fails(self, iris):
+        assert fails("run", "iris", "--input", "-", given="[]")[0] == "Iris.predict raised ValueError: no x"
+
+    def test_a_reference_to_nothing(self, iris):
+        assert fails("run", "iris:9", "--input", "-", given="1")[0] == "iris has no model 9."
+
+    def test_an_interrupt_is_quiet(self, iris):
+        process = subprocess.Popen(
+            [COMMAND, "run", "iris", "--input", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            process.stdin.write(b" " * 100_000)  # more than a pipe holds: it is reading, once this is through
+            process.stdin.flush()
+            time.sleep(0.3)  # between two reads the signal would be noted, and the next read waited for all the same
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+            assert process.stderr.read() == b""
