@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -10,9 +13,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vessl_nb.errors import NotFound, VesslError
+from vessl_nb.errors import InvalidArgument, NotFound, VesslError
 
 NOTEBOOK = "quickstart.ipynb"
+
+_PACKAGES = {"nbformat": "nbformat", "nbclient": "nbclient", "sklearn": "scikit-learn"}
+"""What the demo needs beyond vessl_nb itself: modules, and the packages that they come in."""
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DemoFailed(VesslError):
@@ -33,44 +41,47 @@ def run_demo(folder: Path) -> None:
     ------
     NotFound
         The packages that the quickstart needs are not installed, or the notebook was not installed with this package.
+    InvalidArgument
+        The notebook cannot be put into this folder.
     DemoFailed
-        A cell failed.
+        A cell failed, or its kernel died.
     """
+    # They come with the extra `demo`, and take seconds to import: first a look whether they are there.
+    missing = [package for module, package in _PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        packages = " ".join(missing)
+        raise NotFound(f"The demo needs what is not installed here: {packages}.", f"pip install {packages}")
+    import nbformat  # noqa: PLC0415  # as above
+
+    path = _put_notebook(folder)
     try:
-        import nbformat  # noqa: PLC0415  # nbformat and nbclient take 3.5 s, and come with the extra `demo`
-        import sklearn  # noqa: F401, PLC0415  # only to know
-        from nbclient import NotebookClient  # noqa: PLC0415
-        from nbclient.exceptions import CellExecutionError  # noqa: PLC0415
-    except ImportError as error:
-        raise NotFound(
-            f"The demo needs the package {error.name!r}, which is not installed.", 'pip install "vessl_nb[demo]"'
-        ) from None
-    target = folder / NOTEBOOK
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_find_notebook(), target)
-    notebook = nbformat.read(target, as_version=4)
-    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    with tqdm(total=code_cells, desc="quickstart", unit="cell", file=sys.stderr) as progress:
-
-        def show(cell: Any, cell_index: int, execute_reply: Any) -> None:  # noqa: ARG001  # nbclient names them
-            progress.update()
-            with tqdm.external_write_mode(file=sys.stdout):
-                print(_as_text(cell))  # noqa: T201  # a command prints
-
-        client = NotebookClient(
-            notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}, on_cell_executed=show
-        )
-        try:
-            client.execute()
-        except CellExecutionError as error:
-            raise DemoFailed(f"A cell of {target} failed: {error.ename}: {error.evalue}") from None
-    nbformat.write(notebook, target)
-    print(  # noqa: T201  # as above
-        f"\nThe notebook, as it ran: {target}\n"
-        f"Open it:                 pip install jupyterlab && jupyter lab {target}\n"
-        f"Its versions:            vessl-nb list digits"
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except Exception:  # noqa: BLE001  # nbformat raises whatever it stumbles over
+        raise InvalidArgument(f"{path} is no notebook.", "Delete it, and run the demo again.") from None
+    _run(notebook, path)
+    nbformat.write(notebook, path)
+    install = "" if importlib.util.find_spec("jupyterlab") else "pip install jupyterlab && "
+    _say(
+        "\nThis notebook lies in your folder, and its versions in your registry.\n"
+        f"  Open it    {install}jupyter lab {shlex.quote(str(path))}\n"
+        "  List them  vessl-nb list digits\n"
+        "  Show one   vessl-nb show digits:champion"
     )
+
+
+def _put_notebook(folder: Path) -> Path:
+    """Copy the quickstart into the folder, where there is none yet."""
+    path = folder / NOTEBOOK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            shutil.copyfile(_find_notebook(), path)
+    except OSError as error:
+        raise InvalidArgument(
+            f"The demo's notebook cannot be put into {folder}: {error.strerror}.", "Name another: --folder DIR"
+        ) from None
+    return path
 
 
 def _find_notebook() -> Path:
@@ -85,11 +96,67 @@ def _find_notebook() -> Path:
     return found
 
 
-def _as_text(cell: Any) -> str:
-    """Write a code cell and its outputs as a terminal shows them."""
-    first, *rest = cell.source.splitlines() or [""]
-    lines = ["", f"\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT} {first}", *(f"  {line}" for line in rest)]
-    for output in cell.get("outputs", []):
-        text = output.get("text") or output.get("data", {}).get("text/plain", "")
-        lines += ["", text.rstrip()] if text else []
-    return "\n".join(lines)
+def _run(notebook: Any, path: Path) -> None:
+    """Run a notebook's cells, printing each with its outputs as it is done; the progress bar stays below them."""
+    from nbclient import NotebookClient  # noqa: PLC0415  # see run_demo
+    from nbclient.exceptions import CellExecutionError, DeadKernelError  # noqa: PLC0415
+
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=code_cells, desc="quickstart", unit="cell", file=sys.stderr) as progress:
+
+        def show_heading(cell: Any, cell_index: int) -> None:  # noqa: ARG001  # nbclient names them
+            if cell.cell_type == "markdown" and cell.source.startswith("#"):
+                _say_above(_heading(cell.source), progress)
+
+        def show_code(cell: Any, cell_index: int, execute_reply: Any) -> None:  # noqa: ARG001  # as above
+            _say_above(_code(cell.source) + "".join(f"\n{_output(output)}" for output in cell.outputs), progress)
+            progress.update()
+
+        client = NotebookClient(
+            notebook,
+            kernel_name="python3",
+            record_timing=False,
+            resources={"metadata": {"path": str(path.parent)}},
+            extra_arguments=["--log-level=ERROR"],  # ipykernel 7.4 warns in the terminal that it listens on TCP
+            on_cell_start=show_heading,
+            on_cell_executed=show_code,
+        )
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            said = f"{error.ename}: {error.evalue}".splitlines()[0]
+            raise DemoFailed(
+                f"A cell of {path} failed: {said}",
+                "The lines above show it. Delete the notebook to begin with a fresh one.",
+            ) from None
+        except DeadKernelError:
+            raise DemoFailed(f"The kernel that ran {path} died.", "Run the demo again.") from None
+
+
+def _say_above(text: str, progress: Any) -> None:
+    """Print above the progress bar."""
+    with progress.external_write_mode(file=sys.stdout):
+        _say(text)
+
+
+def _heading(source: str) -> str:
+    title = source.partition("\n")[0].lstrip("# ")
+    return f"\n{title}\n{'─' * len(title)}"
+
+
+def _code(source: str) -> str:
+    first, *rest = source.splitlines() or [""]
+    return "\n".join([f"\n❯ {first}", *(f"  {line}".rstrip() for line in rest)])  # noqa: RUF001  # a prompt
+
+
+def _output(output: Any) -> str:
+    """Write an output as a terminal shows it: its text, without colours."""
+    if output.output_type == "error":
+        text = "\n".join(output.traceback)
+    else:
+        text = output.text if output.output_type == "stream" else output.data.get("text/plain", "")
+    return _ESCAPES.sub("", text).rstrip()
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  # a command prints
