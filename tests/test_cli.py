@@ -151,7 +151,7 @@ class TestList:
 class TestShow:
     def test_it_says_what_a_version_holds(self, iris):
         text = says("show", "iris:champion")
-        assert text.startswith("Registered iris:1 (champion)\n")
+        assert text.startswith("iris:1 (champion)\n")
         assert "accuracy=0.97" in text
         assert "Created" in text
         assert "class Iris(vessl.RunnerBase):" in text

@@ -106,7 +106,7 @@ iris, 3 versions
   iris:1                        not servable
 """
 VERSION_TEXT = """
-Registered iris:3 (champion)
+iris:3 (champion)
   Runner         IrisRunner
   Model          RandomForestClassifier
   Tags           accuracy=0.97
@@ -253,7 +253,7 @@ def test_what_ships_beyond_eight_is_folded_and_so_is_the_source():
 def test_a_version_of_files_only_is_not_offered_for_loading():
     bare = replace(VERSION, runner="", model="", captures=(), examples=0, source="")
     for shown in (version_text(bare), Page(version_html(bare)).text):
-        assert ["Created iris:3" in shown, "not servable" in shown, "vessl_nb.load" in shown] == [True, True, False]
+        assert ["iris:3" in shown, "not servable" in shown, "vessl_nb.load" in shown] == [True, True, False]
 
 
 def test_html_stays_small():

@@ -368,6 +368,15 @@ class TestPreview:
         )
         assert notebook("%vessl_preview --sample '[1]'").output == [1]
 
+    def test_a_sample_that_failed_is_tried_again_but_not_registered_by_itself(self, notebook):
+        cell = RUNNER + "    @staticmethod\n    def preprocess_data(data): return check(data)\n"
+        notebook.run("def check(data): raise KeyError('gone')")
+        assert notebook.run("%%vessl_runner --model clf --sample '{\"x\": [1]}'" + cell).error
+        assert notebook.run("%vessl_register iris").value.examples == []
+        notebook.run("def check(data): return data")
+        assert notebook.run("%vessl_preview").value.ok
+        assert [e["input"] for e in notebook.run("%vessl_register iris").value.examples] == [{"x": [1]}]
+
     @pytest.mark.parametrize("stage", ["preprocess_data", "predict", "postprocess_data"])
     def test_a_stage_that_fails_is_shown_where_it_broke_and_then_in_one_line(self, notebook, stage):
         arguments = "model, data" if stage == "predict" else "data"

@@ -138,7 +138,7 @@ def test_the_demo_shows_what_a_user_sees_and_runs_again(demo, run, tmp_path):
         "Write the runner, and watch a sample pass",
         f"{PROMPT} %%vessl_runner --model clf --sample images_test[36]",
         "  postprocess_data   dict, 2 items             {'digit': 3, 'probability': 0.7}",
-        "Registered digits:1 (champion)",
+        "digits:1 (champion)",
         "  digits:2   challenger, champion   DigitRunner       0.98     100",
         "{'digit': 3, 'probability': 0.88}",
         "DigitRunner failed in predict",
@@ -157,7 +157,7 @@ def test_the_demo_shows_what_a_user_sees_and_runs_again(demo, run, tmp_path):
 
     again = demo()
     assert again.returncode == 0, again.stderr
-    assert "Registered digits:3 (champion)" in again.stdout
+    assert "digits:3 (champion)" in again.stdout
     as_page = "nbconvert", "--to", "html", "--stdout", "vessl_nb_demo/quickstart.ipynb"
     opened = run(sys.executable, "-m", "jupyter", *as_page)
     assert "vnb-strip" in opened.stdout

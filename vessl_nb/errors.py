@@ -111,7 +111,7 @@ class StageError(VesslError):
     problem
         What was raised, such as ``KeyError: 'x'``.
     lines
-        The traceback, cut to the user's own lines.
+        The traceback, cut to the user's own frames: one entry each.
     """
 
     def __init__(
@@ -186,19 +186,17 @@ def own_lines(error: BaseException) -> list[str]:
     Returns
     -------
     list of str
-        Two lines for each frame, outermost first: where it is, and, indented, the line itself.
+        One entry for each frame, outermost first: where it is, and below, indented, the line itself.
     """
     frames = list(traceback.extract_tb(error.__traceback__))
     own = [frame for frame in frames if not frame.filename.startswith(_OTHERS)] or frames[-1:]
-    lines = []
+    entries = []
     for frame in own:
         name = Path(frame.filename).name
         # A cell's file is a name that the kernel made up, another one in each session.
         place = name if Path(frame.filename).exists() else "cell"
-        lines.append(f"{place}, line {frame.lineno}, in {frame.name}")
-        if frame.line:
-            lines.append(f"    {frame.line}")
-    return lines
+        entries.append(f"{place}, line {frame.lineno}, in {frame.name}" + (f"\n    {frame.line}" if frame.line else ""))
+    return entries
 
 
 _OTHERS = (

@@ -14,7 +14,7 @@ from vessl_nb.errors import CannotLoad, MissingRequirement, StageError, WrongPyt
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
-from vessl_nb.registry.volume import files_of, make_volume
+from vessl_nb.registry.volume import make_volume
 from vessl_nb.runner import overrides
 from vessl_nb.stages import Preview, run_stages
 from vessl_nb.storage.pickling import BufferUnpickler, restoring
@@ -116,7 +116,7 @@ def load(reference: str, device: str | None = None) -> LoadedModel:
     state, revision = registry.resolve(parse_reference(reference))
     version = Version.of(registry, state, revision)
     _check_environment(version)
-    runner, model = load_manifest(version.manifest, registry.blobs, files_of(registry, revision.layers), device)
+    runner, model = load_manifest(version.manifest, registry.blobs, version.files, device)
     return LoadedModel(runner, model, version)
 
 

@@ -287,7 +287,9 @@ def _register(
     stored_documents = [target.registry.store([document]) for document in documents]
     (manifest_place, *example_places) = [place for [place], _ in stored_documents]
     added += sum(written for _, written in stored_documents)
-    distinct = {place.digest: place.length for place in manifest.places()}
+    volume = {**old_files, **manifest.files}
+    held = [*manifest.places(), *volume.values(), manifest_place, *example_places]
+    size = sum({place.digest: place.length for place in held}.values())
 
     def decide(state: RepositoryState) -> Body:
         model = target.model(state)
@@ -297,7 +299,7 @@ def _register(
             manifest=manifest_place,
             examples=example_places[0] if example_places else None,
             runner=runner.__name__,
-            size=sum(distinct.values()),
+            size=size,
             added=added,
             requirements=said.requirements,
             tags=said.tags,

@@ -28,7 +28,7 @@ def write_source(captured: Captured) -> str:
     for written in captured.written:
         source = source_of(written)
         imports.update(_imports_of(source, _variables_of(written)))
-        pieces[source or f"# {written.__qualname__}: its source was not found."] = None
+        pieces[source or _outline(written)] = None
     if not pieces:
         return ""
     kept = [
@@ -48,6 +48,19 @@ def source_of(written: Any) -> str:
     places = [(code.co_filename, code.co_firstlineno) for code in codes]
     cells = [(name, 0) for name in reversed(list(linecache.cache)) if "ipykernel" in name or "ipython-input" in name]
     return next(filter(None, (_node_source(file, written.__name__, line) for file, line in (*places, *cells))), "")
+
+
+def _outline(written: Any) -> str:
+    """Say what a class or function without source is: one made by a call, or typed where no text is kept."""
+    if isinstance(written, types.FunctionType):
+        return f"# {written.__qualname__}{inspect.signature(written)}: its source was not found."
+    bases = ", ".join(map(full_name, written.__bases__))
+    lines = [f"# class {written.__qualname__}({bases}), which was made by a call, with:"]
+    for name, member in vars(written).items():
+        function = getattr(member, "__func__", member)
+        if isinstance(function, types.FunctionType):
+            lines.append(f"#     {name} = {function.__qualname__}")
+    return "\n".join(lines)
 
 
 def _node_source(filename: str, name: str, line: int) -> str:

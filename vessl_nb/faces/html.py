@@ -47,7 +47,8 @@ _STYLE = """
   .vnb-code, .vnb-chip, .vnb-pre { font: 12px/1.5 var(--vnb-mono); color: inherit; background: none; padding: 0; }
   .vnb-chip { display: inline-block; padding: 0 7px; border: 1px solid var(--vnb-line); border-radius: 9px;
     background: var(--vnb-tint); font: 500 11px/16px var(--vnb-sans); white-space: nowrap; }
-  .vnb-pre { margin: 0; white-space: pre; overflow: auto; max-height: 22em; }
+  .vnb-pre { margin: 0; white-space: pre; overflow: auto; max-height: 22em; padding-right: 1.5em;
+    mask-image: linear-gradient(to left, transparent, #000 1.5em); }
   .vnb-fold { white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; }
   .vnb-rich { overflow: auto; max-height: 26em; }
   .vnb-rich img, .vnb-rich svg { max-width: 100%; height: auto; }
@@ -106,7 +107,7 @@ _STYLE = """
   .vnb-given { margin: 10px 0 2px; font-size: 12px; }
   @container (min-width: 480px) {
     .vnb-facts > tbody > tr { display: grid; grid-template-columns: 104px minmax(0, 1fr); align-items: baseline; }
-    .vnb-items > li { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) 80px; }
+    .vnb-items > li { display: grid; grid-template-columns: minmax(0, 12em) minmax(0, 14em) 6em; }
     .vnb-items > li > :last-child { text-align: right; }
   }
   @container (min-width: 800px) {

@@ -111,9 +111,7 @@ def version_text(face: VersionFace, *, in_full: bool = False) -> str:
 
 
 def _headline(face: VersionFace) -> str:
-    verb = "Registered" if face.runner else "Created"
-    revision = f", revision {face.revision}" if face.revision > 1 else ""
-    return f"{verb} {one_line(face.reference, 300)}{revision}"
+    return one_line(face.reference, 300)
 
 
 def _facts(face: VersionFace, *, in_full: bool) -> list[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
@@ -47,7 +47,8 @@ class _Remembered:
     """What was said with a runner: expressions, evaluated anew each time they are used."""
 
     model: str | None = None
-    samples: list[str] = field(default_factory=list)
+    sample: str | None = None
+    passed: bool = False  # whether the sample came through all three stages when it was last previewed
 
 
 def _typed(magic: Callable[..., Any]) -> Callable[..., Any]:
@@ -157,7 +158,7 @@ class VesslMagics(Magics):
 
             %vessl_register iris --tag accuracy=0.97 --alias champion
 
-        The samples of the last preview are kept as its examples, unless others are given.
+        The sample of the last preview is kept as its example, unless others are given.
         """
         target = parse_reference(arguments.repository)
         if target.alias is not None or target.revision is not None:
@@ -179,7 +180,7 @@ class VesslMagics(Magics):
             model,
             arguments.requirement,
             self._value(arguments.artifacts, "--artifacts") if arguments.artifacts is not None else None,
-            sample=self._samples_for(name, arguments.sample or []) or None,
+            sample=self._examples_for(name, arguments.sample or []) or None,
             tags=parse_tags(arguments.tag),
             aliases=arguments.alias,
             description=arguments.description or "",
@@ -238,7 +239,8 @@ class VesslMagics(Magics):
                 "Run it without %%vessl_runner, then mark its class: %vessl_runner NAME",
             )
         before = runners_in(self.variables)
-        result = self._shell.run_cell(cell)
+        # A comment stands for the magic's own line, so that tracebacks count lines as the cell shows them.
+        result = self._shell.run_cell(cell if cell.lstrip().startswith("%%") else f"#\n{cell}")
         if not result.success:
             error = result.error_before_exec or result.error_in_exec
             said = ": ".join(filter(None, [type(error).__name__, str(error)]))
@@ -290,23 +292,30 @@ class VesslMagics(Magics):
         step = "Train one first, or say which variable it is: --model NAME"
         return self._value(choose("model", "--model", None, candidates, step), "--model")
 
-    def _samples_for(self, name: str, given: list[str]) -> list[Any]:
-        """Give the samples on the line, or those remembered."""
+    def _examples_for(self, name: str, given: list[str]) -> list[Any]:
+        """Give the samples on the line, or the remembered one; one that failed is not to be registered by itself."""
         if given:
             return [self._value(sample, "--sample") for sample in given]
-        return [self._value(sample, "The remembered --sample") for sample in self._recall(name).samples]
+        remembered = self._recall(name)
+        if remembered.sample is None or not remembered.passed:
+            return []
+        return [self._value(remembered.sample, "The remembered --sample")]
 
     def _preview(self, name: str, runner: Runner, arguments: Namespace) -> Preview:
         """Preview the sample, and remember it; where a stage fails, show it, and fail, so that Run All stops."""
-        model = self._model_for(name, arguments, required=False)
-        samples = self._samples_for(name, [] if arguments.sample is None else [arguments.sample])
-        if not samples:
-            raise InvalidArgument("There is no sample to preview.", "Give one: --sample '{\"x\": [1, 2]}'")
-        shown = vessl.preview(runner, samples[-1], model)
-        # Not before: what was interrupted, or could not be evaluated, is not to be tried again by itself.
         remembered = self._recall(name)
+        model = self._model_for(name, arguments, required=False)
+        if arguments.sample is not None:
+            sample = self._value(arguments.sample, "--sample")
+        elif remembered.sample is not None:
+            sample = self._value(remembered.sample, "The remembered --sample")
+        else:
+            raise InvalidArgument("There is no sample to preview.", "Give one: --sample '{\"x\": [1, 2]}'")
+        shown = vessl.preview(runner, sample, model)
+        # Not before: what was interrupted, or could not be evaluated, is not to be tried again by itself.
         remembered.model = remembered.model if arguments.model is None else arguments.model
-        remembered.samples = remembered.samples if arguments.sample is None else [arguments.sample]
+        remembered.sample = remembered.sample if arguments.sample is None else arguments.sample
+        remembered.passed = shown.ok
         if shown.error:
             display(shown)
             raise PreviewFailed(shown.error.what)

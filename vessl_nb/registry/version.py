@@ -10,6 +10,7 @@ import msgspec
 
 from vessl_nb.faces.version import VersionFace, version_html, version_text
 from vessl_nb.registry.names import Tag, qualified
+from vessl_nb.registry.volume import files_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from vessl_nb.manifest import Manifest
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import RepositoryState, Revision
+    from vessl_nb.storage.blobs import Place
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +97,11 @@ class Version:
         """The document that describes what the version holds."""
         return self._registry.manifest(self._revision.registered.manifest)
 
+    @cached_property
+    def files(self) -> dict[str, Place]:
+        """The files of its volume by path, with those that it keeps from earlier revisions."""
+        return files_of(self._registry, self._revision.layers)
+
     @property
     def source(self) -> str:
         """``runner.py``: the readable source of the runner; empty where none could be found."""
@@ -135,7 +142,7 @@ class Version:
             requirements=self.requirements,
             env=tuple(manifest.env),
             captures=tuple((item.name, item.type, item.size) for item in manifest.captures),
-            artifacts=tuple((path, place.length) for path, place in manifest.files.items()),
+            artifacts=tuple((path, place.length) for path, place in self.files.items()),
             examples=len(self.examples),
             python=manifest.python,
             source=self.source,
