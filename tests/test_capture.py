@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
+import marshal
 import sqlite3
 import subprocess
 import sys
@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vessl_nb as vessl
-from vessl_nb.capture.definitions import NO_MODEL, capture
+from vessl_nb.capture.pickles import NO_MODEL, capture
 from vessl_nb.capture.source import write_source
 from vessl_nb.errors import CannotPickle
 from vessl_nb.loading import load_manifest
-from vessl_nb.manifest import Manifest, Stream
+from vessl_nb.manifest import Code, Manifest, Pickles
 from vessl_nb.storage.blobs import Blobs
 from vessl_nb.storage.folder import Folder
 
@@ -45,11 +45,17 @@ def through(tmp_path):
     def send(runner, model=NO_MODEL):
         captured = capture(runner, model)
         blobs = Blobs(Folder(tmp_path / "root"))
-        streams = []
-        for stream in (captured.definitions, captured.data):
-            [pickles, *buffers], _ = blobs.store([stream.pickles, *stream.buffers])
-            streams.append(Stream(pickles=pickles, items=stream.items, buffers=buffers))
-        manifest = Manifest(runner=captured.runner, definitions=streams[0], data=streams[1], python="3", byte_code="")
+        [pickles, code, *buffers], _ = blobs.store(
+            [captured.pickles, marshal.dumps(captured.code, 2), *captured.buffers]
+        )
+        manifest = Manifest(
+            runner="Runner",
+            pickles=Pickles(
+                place=pickles, objects=["runner"] if model is NO_MODEL else ["runner", "model"], buffers=buffers
+            ),
+            code=Code(place=code, python="3"),
+            python="3",
+        )
         loaded_runner, loaded_model = load_manifest(manifest, blobs, {})
         return loaded_runner, loaded_model, captured
 
@@ -82,24 +88,19 @@ def test_helpers_constants_and_modules_come_along(through):
                  "def outer(x): return inner(x) + 1")  # fmt: skip
     loaded, _, captured = through(cls)
     assert loaded.predict(None, 2.5) == 9
-    assert captured.captures == {("__main__", "FACTOR"): 3}
+    assert [(capture.name, capture.type) for capture in captured.captures] == [("FACTOR", "int")]
 
 
-def test_captured_data_is_in_no_definition(through):
-    cls = runner(
-        "TABLE[data] + len(WORDS)", "import numpy as np", "TABLE = np.arange(100_000.0)", "WORDS = ['secret-word']"
-    )
+def test_captures_are_listed_with_what_they_add(through):
+    cls = runner("TABLE[data] + len(WORDS)", "import numpy as np", "TABLE = np.arange(100_000.0)", "WORDS = ['a']")
     loaded, _, captured = through(cls)
     assert loaded.predict(None, 7) == 8.0
-    assert b"secret-word" not in captured.definitions.pickles
-    assert len(captured.definitions.pickles) < 10_000
-    assert captured.definitions.buffers == []
-    sizes = {item.name: item.size for item in captured.data.items}
-    assert sizes["TABLE"] > 800_000
-    assert sizes["WORDS"] < 1000
+    sizes = {capture.name: (capture.type, capture.size > 800_000) for capture in captured.captures}
+    assert sizes == {"TABLE": ("numpy.ndarray", True), "WORDS": ("list", False)}
+    assert len(captured.pickles) < 10_000
 
 
-def test_no_pickle_of_data_holds_code(through):
+def test_no_pickle_holds_code(through):
     namespace = run_cells(
         "class Net:\n    def __init__(self): self.f = lambda x: x + self.b; self.b = 1\n    def run(self, x): return self.f(x)",
         RUNNER.format(body="model.run(data)"),
@@ -107,20 +108,25 @@ def test_no_pickle_of_data_holds_code(through):
     model = namespace["Net"]()
     loaded, loaded_model, captured = through(namespace["Runner"], model)
     assert loaded.predict(loaded_model, 1) == 2
-    opcodes = pickle_globals(captured.data.pickles)
-    assert not [name for name in opcodes if "cloudpickle" in name or "CodeType" in name or "code" in name]
+    opcodes = pickle_globals(captured.pickles)
+    assert "vessl_nb.storage.restore.code" in opcodes
+    assert not [name for name in opcodes if "CodeType" in name or name.endswith("_make_code")]
+    assert {"Runner.predict", "Net.__init__", "Net.__init__.<locals>.<lambda>"} < set(captured.code)
 
 
 def pickle_globals(data):
+    """List the globals that pickles name, without reading them."""
     import pickletools
 
-    file, strings, found = io.BytesIO(data), [], []
+    file, memo, pushed, found = io.BytesIO(data), [], [], []
     while file.tell() < len(data):
         for opcode, argument, _ in pickletools.genops(file):
-            if "UNICODE" in opcode.name:
-                strings.append(argument)
+            if opcode.name == "MEMOIZE":
+                memo.append(pushed[-1])
+                continue
             if opcode.name == "STACK_GLOBAL":
-                found.append(".".join(strings[-2:]))
+                found.append(".".join(pushed[-2:]))
+            pushed.append(memo[argument] if "BINGET" in opcode.name else argument)
     return found
 
 
@@ -138,6 +144,84 @@ def test_what_captures_and_model_share_is_shared_after_loading(through):
     namespace = run_cells("shared = {'n': 1}", RUNNER.format(body="(shared is model['shared'], shared['n'])"))
     loaded, model, _ = through(namespace["Runner"], {"shared": namespace["shared"]})
     assert loaded.predict(model, None) == (True, 1)
+
+
+IDENTITIES = [
+    ("a sentinel as a default", "MISSING = object()\ndef f(x, by=MISSING): return by is MISSING", "f(1)", "None"),
+    ("a singleton in a class attribute", "class Reg:\n    one = []", "model is Reg.one", "Reg.one"),
+    (
+        "a default that is a global",
+        "CFG = []\nclass Net:\n    def __init__(self, c=CFG): self.c = c",
+        "Net().c is CFG",
+        "None",
+    ),
+    (
+        "a class attribute in the model",
+        "class Net:\n    shared = [1]\nnet = Net()\nnet.w = Net.shared",
+        "model.w is Net.shared",
+        "net",
+    ),
+    (
+        "a decorated function as model",
+        "def deco(f):\n    def g(x): return f(x)\n    return g\n@deco\ndef g(x): return x",
+        "model is g",
+        "g",
+    ),
+    (
+        "a class made in a function",
+        "def make():\n    w = []\n    class C:\n        def __init__(self): self.w = w\n        def same(self): return self.w is w\n    return C()\nc = make()",
+        "model.same()",
+        "c",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("cell", "body", "model"), [case[1:] for case in IDENTITIES], ids=[case[0] for case in IDENTITIES]
+)
+def test_one_object_stays_one_wherever_it_is_held(through, cell, body, model):
+    namespace = run_cells(cell, RUNNER.format(body=body))
+    loaded, loaded_model, _ = through(namespace["Runner"], eval(model, namespace))
+    assert loaded.predict(loaded_model, None) is True
+
+
+def test_equal_code_in_two_namespaces_stays_two(through):
+    cell = "def make(w):\n    def f(x): return x * w * G\n    return f\nf = make(2)"
+    one, ten = run_cells("G = 1", cell), run_cells("G = 10", cell)
+    loaded, model, _ = through(runner("[f(1) for f in model]"), [one["f"], ten["f"]])
+    assert loaded.predict(model, None) == [2, 20]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "REGISTRY = {}\nclass Base:\n    def __init_subclass__(cls): REGISTRY[cls.__name__] = 1\nclass A(Base): pass\nm = A()\nok = lambda m: REGISTRY == {'A': 1}",
+        "K = 3\nclass Meta(type):\n    def __new__(mcs, n, b, d): d['k'] = K; return super().__new__(mcs, n, b, d)\nclass A(metaclass=Meta): pass\nm = A()\nok = lambda m: m.k == 3",
+        "EPS = 2\nclass T:\n    def __setstate__(self, s): self.e = EPS\n    def __getstate__(self): return {'x': 1}\nm = [T()]\nok = lambda m: m[0].e == 2",
+    ],
+    ids=["init_subclass", "metaclass", "setstate"],
+)  # fmt: skip
+def test_code_that_runs_while_unpickling_finds_its_names(through, cell):
+    namespace = run_cells(cell, RUNNER.format(body="ok(model)"))
+    loaded, model, _ = through(namespace["Runner"], namespace["m"])
+    assert loaded.predict(model, None) is True
+
+
+def test_a_closure_keeps_its_annotations(through):
+    import typing
+
+    cell = "def make(w):\n    def f(x: int) -> str: return w\n    return f\nf = make('w')"
+    namespace = run_cells(cell, RUNNER.format(body="None"))
+    _, model, _ = through(namespace["Runner"], namespace["f"])
+    assert typing.get_type_hints(model) == {"x": int, "return": str}
+
+
+def test_cached_functions_and_new_types_load_elsewhere(through):
+    cell = "import functools, typing\n@functools.lru_cache(maxsize=7)\ndef fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nUserId = typing.NewType('UserId', int)"
+    namespace = run_cells(cell, RUNNER.format(body="(fib(20), fib.cache_parameters()['maxsize'], UserId(3))"))
+    loaded, _, captured = through(namespace["Runner"])
+    assert loaded.predict(None, None) == (6765, 7, 3)
+    assert not [name for name in pickle_globals(captured.pickles) if name.startswith("__main__")]
 
 
 def test_a_class_whose_unpickling_uses_other_captures_finds_them(through):
@@ -246,7 +330,7 @@ class TestTorch:
             model[0].weight.fill_(7)
         assert bool((model[1].weight == 7).all())
         assert torch.equal(model[2].weight, c.weight)
-        assert len(captured.data.buffers) == 2
+        assert len(captured.buffers) == 2
 
     def test_views_follow_their_base_after_loading(self, through):
         base = torch.arange(5000.0)
@@ -344,19 +428,21 @@ def test_an_imported_runner_holds_no_byte_code():
     from vessl_nb.runner import TorchRunner
 
     captured = capture(TorchRunner)
-    assert not captured.has_byte_code
-    assert captured.captures == {}
+    assert captured.code == {}
+    assert captured.captures == []
 
 
 def test_the_same_runner_gives_the_same_bytes_in_another_process():
     script = (
         "import hashlib, vessl_nb as vessl\n"
-        "from vessl_nb.capture.definitions import capture\n"
+        "from vessl_nb.capture.pickles import capture\n"
         "class Runner(vessl.RunnerBase):\n"
         "    @staticmethod\n"
         "    def predict(model, data): return helper(data)\n"
         "def helper(x): return x\n"
-        "print(hashlib.md5(capture(Runner).definitions.pickles).hexdigest())\n"
+        "import marshal\n"
+        "captured = capture(Runner)\n"
+        "print(hashlib.md5(captured.pickles + marshal.dumps(captured.code, 2)).hexdigest())\n"
     )
     outs = {subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout for _ in range(2)}
     assert len(outs) == 1
@@ -378,9 +464,7 @@ def test_runner_py_has_what_a_person_wants_to_read():
     )
 
 
-def test_pickles_need_no_module_of_the_notebook_to_be_read(through):
+def test_pickles_name_nothing_of_the_notebook(through):
     cls = runner("model", "x = 1")
     captured = through(cls, {"a": np.ones(5000)})[2]
-    assert not [name for name in pickle_globals(captured.data.pickles) if "__main__" in name]
-    with pytest.raises(pickle.UnpicklingError):
-        pickle.loads(captured.data.pickles[-2000:])
+    assert not [name for name in pickle_globals(captured.pickles) if name.startswith("__main__")]

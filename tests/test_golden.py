@@ -30,8 +30,8 @@ def golden(tmp_path, monkeypatch):
 
 def test_the_listing_of_format_1():
     frame = vessl.versions().set_index("reference")
-    assert list(frame.index) == ["Tables:2", "Tables:1", "lab/nets:2", "lab/nets:1"]
-    assert list(frame["runner"]) == ["FileRunner", "TableRunner", "", "TorchRunner"]
+    assert list(frame.index) == ["Tables:2", "Tables:2@1", "Tables:1", "lab/nets:2", "lab/nets:1"]
+    assert list(frame["runner"]) == ["FileRunner", "FileRunner", "TableRunner", "", "TorchRunner"]
     assert frame.loc["Tables:1", "aliases"] == ("champion",)
     assert frame.loc["Tables:1", "description"] == "The first."
     assert frame.loc["Tables:1", ["tags.accuracy", "tags.note", "tags.ok"]].tolist() == [0.5, "ü", True]
@@ -82,22 +82,31 @@ def test_what_the_files_of_format_1_look_like(golden):
     ]  # fmt: skip
     digest = first["body"]["manifest"]["digest"]
     described = json.loads((golden / "blobs" / digest[:2] / digest).read_text())
-    assert sorted(described) == [
-        "byte_code", "data", "definitions", "origin", "packages", "python", "requirements", "runner", "source",
+    assert list(described) == [
+        "runner", "model", "pickles", "code", "captures", "source", "requirements", "python", "packages", "origin",
     ]  # fmt: skip
 
 
 def test_the_fields_of_format_1():
     """To change one is to change the format: see `vessl_nb.registry.format` for what may be done, and how."""
     assert FORMAT == 1
-    structs = [journal.Document, blobs.Place, manifest.Manifest, manifest.Stream, manifest.Item, *documents.KIND_OF]
+    structs = [
+        journal.Document,
+        blobs.Place,
+        manifest.Manifest,
+        manifest.Pickles,
+        manifest.Code,
+        manifest.Capture,
+        *documents.KIND_OF,
+    ]
     fields = {struct.__name__: " ".join(field.name for field in msgspec.structs.fields(struct)) for struct in structs}
     assert fields == {
         "Document": "number id stream previous time actor kind body",
         "Place": "digest length blob offset",
-        "Manifest": "runner definitions byte_code data source props artifacts files requirements env python packages origin",
-        "Stream": "pickles items buffers",
-        "Item": "kind name namespace type size",
+        "Manifest": "runner model pickles code captures source props artifacts files requirements env python packages origin",
+        "Pickles": "place objects buffers",
+        "Code": "place python",
+        "Capture": "name type size",
         "RepositoryCreated": "description",
         "ModelCreated": "number name files",
         "FilesAdded": "number files",
@@ -114,9 +123,9 @@ def test_what_pickles_of_format_1_name():
         if inspect.isfunction(member) and member.__module__ == restore.__name__
     }
     assert functions == {
-        "definition": ["key"],
-        "closure": ["key", "name"],
-        "fill_closure": ["function", "state"],
+        "code": ["key"],
+        "cached": ["function", "parameters"],
+        "new_type": ["name", "supertype"],
         "torch_storage": ["buffer", "device"],
         "torch_typed_storage": ["storage", "dtype"],
     }

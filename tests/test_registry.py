@@ -289,3 +289,105 @@ def test_a_cache_that_was_changed_is_made_again(tmp_path, change):
         file.chmod(0o600)
         file.unlink() if change == "delete a file" else file.write_text("changed")
     assert vessl.load("iris").model == "weights"
+
+
+def test_a_version_whose_number_was_overwritten_is_referred_to_with_its_revision():
+    register(model="old", aliases=["champion"])
+    register(model="new", number=1)
+    assert vessl.load("iris:champion").version.reference == "iris:1@1"
+    assert vessl.load(vessl.load("iris:champion").version.reference).model == "old"
+    frame = vessl.versions("iris")
+    assert list(zip(frame["reference"], frame["aliases"], strict=True)) == [("iris:1", ()), ("iris:1@1", ("champion",))]
+
+
+def test_what_an_earlier_version_lost_is_written_again(registry_root, anew):
+    weights = b"w" * 2_000_000
+    first = register(model=weights)
+    for place in first.manifest.places():
+        (registry_root / "blobs" / (place.blob or place.digest)[:2] / (place.blob or place.digest)).unlink(
+            missing_ok=True
+        )
+    anew()
+    assert register(model=weights).added > 2_000_000
+    assert vessl.load("iris:2").model == weights
+
+
+def test_a_lost_manifest_keeps_nobody_from_registering(registry_root, anew):
+    digest = register()._revision.registered.manifest.digest
+    (registry_root / "blobs" / digest[:2] / digest).unlink()
+    anew()
+    assert register(model="next").number == 2
+    assert vessl.load("iris").model == "next"
+
+
+def test_many_processes_make_a_registry_at_once(registry_root):
+    script = "import vessl_nb; vessl_nb.create_model('iris'); vessl_nb.versions()"
+    for _ in range(4):
+        shutil.rmtree(registry_root, ignore_errors=True)
+        makers = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(6)]
+        assert [maker.wait() for maker in makers] == [0] * 6
+        assert len(vessl.versions("iris")) == 6
+
+
+def test_threads_list_and_load_while_others_register():
+    from concurrent.futures import ThreadPoolExecutor
+
+    register()
+    with ThreadPoolExecutor(6) as threads:
+        work = [threads.submit(register) for _ in range(40)]
+        work += [threads.submit(vessl.versions) for _ in range(40)] + [
+            threads.submit(vessl.load, "iris") for _ in range(40)
+        ]
+        for done in work:
+            done.result(60)
+    assert len(vessl.versions("iris")) == 41
+
+
+def test_what_changes_while_it_is_registered_is_refused_and_not_stored(tmp_path):
+    from vessl_nb.storage import blobs as blobs_module
+    from vessl_nb.storage.blobs import Blobs
+    from vessl_nb.storage.folder import Folder
+
+    blobs = Blobs(Folder(tmp_path / "root"))
+    path = tmp_path / "checkpoint"
+    path.write_bytes(b"a" * 2_000_000)
+    digest_of = blobs_module._digest_of
+
+    def digest_then_change(content):
+        digest = digest_of(content)
+        path.write_bytes(b"b" * 2_000_000)
+        return digest
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs_module, "_digest_of", digest_then_change)
+        with pytest.raises(InvalidArgument, match="changed while it was registered"):
+            blobs.store([path])
+    assert not [file for file in (tmp_path / "root").rglob("*") if file.is_file()]
+
+
+def test_a_damaged_repository_is_left_out_of_the_listing_with_a_warning(registry_root, anew):
+    register("iris")
+    register("other")
+    (registry_root / "journal/default/iris/00000001.json").write_text("{}")
+    anew()
+    with pytest.warns(UserWarning, match="default/iris is left out"):
+        assert list(vessl.versions()["reference"]) == ["other:1"]
+
+
+def test_a_sample_is_answered_by_what_load_model_gives():
+    class Runner(vessl.RunnerBase):
+        @staticmethod
+        def save_model(model):
+            return {"factor": "10"}
+
+        @staticmethod
+        def load_model(props, artifacts):
+            return int(props["factor"])
+
+        @staticmethod
+        def predict(model, data):
+            return model * data
+
+    version = vessl.register_model("iris", None, Runner, 1, sample=3)
+    assert version.examples == [{"input": 3, "output": 30}]
+    assert vessl.load("iris").run(3) == 30

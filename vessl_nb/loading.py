@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import platform
 import threading
@@ -23,7 +24,7 @@ from vessl_nb.storage.restore import Context
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vessl_nb.manifest import Manifest, Stream
+    from vessl_nb.manifest import Manifest
     from vessl_nb.runner import Runner
     from vessl_nb.storage.blobs import Blobs, Place
 
@@ -143,24 +144,25 @@ def load_manifest(
     model : object
         The model, as `predict` gets it.
     """
-    context = Context(device=device)
-    model = None
-    with restoring(context):
-        namespaces: dict[str, dict[str, Any]] = {}
-        for item, restored in _read(manifest.definitions, blobs):
-            if item.kind == "namespace":
-                namespaces[item.name] = restored.__globals__
-            else:
-                context.definitions[item.name] = restored
-        for item, restored in _read(manifest.data, blobs) if manifest.data else ():
-            if item.kind == "capture":
-                namespaces[item.namespace][item.name] = restored
-            else:
-                model = restored
-    runner: Runner = context.definitions[manifest.runner]
+    code = marshal.loads(blobs.view(manifest.code.place)) if manifest.code else {}  # noqa: S302  # as with pickles
+    pickles, *buffers = blobs.map([manifest.pickles.place, *manifest.pickles.buffers])
+    unpickler = BufferUnpickler(pickles, buffers)
+    loaded: dict[str, Any] = {}
+    with restoring(Context(code, device)):
+        for name in manifest.pickles.objects:
+            try:
+                loaded[name] = unpickler.load()
+            except Exception as error:  # an import that is not here, a class that changed: whatever unpickling raises
+                kind = manifest.runner if name == "runner" else manifest.model
+                raise CannotLoad(
+                    f"Cannot load the {name}, {kind}: {type(error).__name__}: {error}",
+                    "It was registered with other packages, perhaps: `vessl-nb show` lists them.",
+                ) from error
+    runner: Runner = loaded["runner"]
     if overrides(runner, "load_model"):
-        model = call_load_model(runner, manifest.props, manifest.artifacts, make_volume(blobs, files))
-    return runner, model
+        volume = make_volume(blobs, files)
+        return runner, call_load_model(runner, manifest.props, manifest.artifacts, volume)
+    return runner, loaded.get("model")
 
 
 def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dict[str, str], volume: Path) -> Any:
@@ -173,43 +175,40 @@ def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dic
             raise StageError.from_exception(runner.__name__, "load_model", error, next_step) from error
 
 
-_DIRECTORY_LOCK = threading.RLock()
+_directory_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _directory_lock  # noqa: PLW0603  # a lock that another thread held at the fork stays held in the child
+    _directory_lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextmanager
 def working_directory(folder: Path) -> Iterator[None]:
     """Make a folder the working directory for a while; one thread at a time, since a process has but one."""
-    with _DIRECTORY_LOCK:
-        before = Path.cwd()
+    with _directory_lock:
+        try:
+            before = Path.cwd()
+        except FileNotFoundError:  # it was deleted: there is none to go back to
+            before = None
         os.chdir(folder)
         try:
             yield
         finally:
-            os.chdir(before)
-
-
-def _read(stream: Stream, blobs: Blobs) -> Iterator[tuple[Any, Any]]:
-    pickles, *buffers = blobs.map([stream.pickles, *stream.buffers])
-    unpickler = BufferUnpickler(pickles, buffers)
-    for item in stream.items:
-        try:
-            yield item, unpickler.load()
-        except Exception as error:  # an import that is not here, a class that changed: whatever unpickling raises
-            what = item.name if item.kind != "model" else f"the model, a {item.type}"
-            raise CannotLoad(
-                f"Cannot load {what}: {type(error).__name__}: {error}",
-                "It was registered with other packages, perhaps: `vessl-nb show` lists them.",
-            ) from error
+            os.chdir(before or "/")
 
 
 def _check_environment(version: Version) -> None:
     """Refuse a version that cannot run here, before any of its code does."""
     here = ".".join(platform.python_version_tuple()[:2])
     manifest = version.manifest
-    if manifest.byte_code and manifest.byte_code != here:
+    if manifest.code and manifest.code.python != here:
         raise WrongPython(
-            f"{version.reference} holds byte code of Python {manifest.byte_code}; this is Python {here}.",
-            f"Load it with Python {manifest.byte_code}, or register it again from here.",
+            f"{version.reference} holds byte code of Python {manifest.code.python}; this is Python {here}.",
+            f"Load it with Python {manifest.code.python}, or register it again from here.",
         )
     if missing := missing_requirements(requirement.line for requirement in manifest.requirements):
         said = [f"{line} ({there} is installed)" if there else line for line, there in missing.items()]

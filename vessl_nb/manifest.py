@@ -14,49 +14,55 @@ import msgspec
 from vessl_nb.storage.blobs import Place
 
 
-class Item(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One object of a stream.
+class Pickles(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Objects pickled one after the other, by one pickler, with their buffers beside them.
 
     Attributes
     ----------
-    kind
-        ``definition``: a class or function; its name is the key by which pickles refer to it.
-        ``namespace``: a function, whose globals are the namespace of that name.
-        ``capture``: the value of a name that the runner takes along, in a namespace.
-        ``model``: the model instance.
-    name
-        The definition's key, the capture's name, or the namespace's.
-    namespace
-        For captures: the namespace, such as ``__main__``.
-    type
-        For captures and the model: the type's full name, such as ``numpy.ndarray``.
-    size
-        For captures and the model: what it added to the stream, in bytes, buffers included.
-    """
-
-    kind: Literal["definition", "namespace", "capture", "model"]
-    name: str = ""
-    namespace: str = ""
-    type: str = ""
-    size: int = 0
-
-
-class Stream(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Objects pickled one after the other, with their buffers beside them.
-
-    Attributes
-    ----------
-    pickles
+    place
         The pickles, one after the other (protocol 5).
-    items
-        What each of them is, in order.
+    objects
+        What each of them is, in order: ``runner``, the class; ``model``, the instance.
     buffers
         Where their out-of-band buffers are, in the order in which the pickles ask for them.
     """
 
-    pickles: Place
-    items: list[Item]
+    place: Place
+    objects: list[Literal["runner", "model"]]
     buffers: list[Place] = []
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """The byte code of the functions in the pickles, by the keys that the pickles have in its place.
+
+    Attributes
+    ----------
+    place
+        A dictionary of keys to code objects, written by ``marshal``, version 2.
+    python
+        The Python minor version, such as ``3.11``, that alone can read it.
+    """
+
+    place: Place
+    python: str
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """A global name that the runner's code uses, and whose value is therefore in the pickles.
+
+    Attributes
+    ----------
+    name
+        Its name; with a number and a colon before it, where it is in another namespace than the runner's.
+    type
+        The full name of its value's type, such as ``numpy.ndarray``.
+    size
+        What it adds to the pickles, in bytes, buffers included.
+    """
+
+    name: str
+    type: str
+    size: int
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -87,14 +93,16 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     Attributes
     ----------
     runner
-        The key of the runner class among the definitions.
-    definitions
-        The classes and functions, by which the data's pickles refer to them. No data but what they hold themselves.
-    byte_code
-        The Python minor version, such as ``3.11``, that alone can read `definitions`; empty where they hold no byte
-        code (the runner was imported from an installed module), so that any can.
-    data
-        The captures, then the model: pickles without code.
+        The name of the runner class.
+    model
+        The full name of the model's type; empty where the runner loads its model in its own way.
+    pickles
+        The runner, with all it uses, and the model: data, without code.
+    code
+        The byte code that goes with them; None where no function travels with the version (the runner was imported
+        from an installed module), so that any Python can load it.
+    captures
+        The global names whose values are in the pickles.
     source
         ``runner.py``, the readable source of the definitions; None where none could be found.
     props
@@ -112,9 +120,10 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """
 
     runner: str
-    definitions: Stream
-    byte_code: str = ""
-    data: Stream | None = None
+    model: str = ""
+    pickles: Pickles
+    code: Code | None = None
+    captures: list[Capture] = []
     source: Place | None = None
     props: dict[str, str] | None = None
     artifacts: dict[str, str] = {}
@@ -125,27 +134,15 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     packages: dict[str, str] = {}
     origin: Origin = Origin()
 
-    @property
-    def model(self) -> Item | None:
-        """The model among the data; None where the runner loads it in its own way."""
-        return next((item for item in self._data_items() if item.kind == "model"), None)
-
-    @property
-    def captures(self) -> list[Item]:
-        """The captures among the data."""
-        return [item for item in self._data_items() if item.kind == "capture"]
-
     def places(self) -> list[Place]:
         """List every place that the manifest refers to."""
-        streams = [self.definitions, *([self.data] if self.data else [])]
         return [
-            *(place for stream in streams for place in (stream.pickles, *stream.buffers)),
+            self.pickles.place,
+            *self.pickles.buffers,
+            *([self.code.place] if self.code else []),
             *([self.source] if self.source else []),
             *self.files.values(),
         ]
-
-    def _data_items(self) -> list[Item]:
-        return self.data.items if self.data else []
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -5,6 +5,7 @@ Everything is validated before anything is written: after a refusal the registry
 
 from __future__ import annotations
 
+import marshal
 import platform
 import re
 import shutil
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.capture.artifacts import check_artifacts, find_artifacts
-from vessl_nb.capture.definitions import NO_MODEL, capture
 from vessl_nb.capture.origin import find_origin
+from vessl_nb.capture.pickles import NO_MODEL, capture, full_name
 from vessl_nb.capture.requirements import check_requirements, package_versions, with_package
 from vessl_nb.capture.source import write_source
-from vessl_nb.errors import InvalidArgument, StageError
+from vessl_nb.errors import Damaged, InvalidArgument, StageError
 from vessl_nb.loading import call_load_model, working_directory
-from vessl_nb.manifest import Manifest, Requirement, Stream, encode_manifest
+from vessl_nb.manifest import Code, Manifest, Pickles, Requirement, encode_manifest
 from vessl_nb.registry.documents import Registered
 from vessl_nb.registry.models import organization_from
 from vessl_nb.registry.names import Tag, check_alias, check_name, check_tags, check_text
@@ -39,7 +40,6 @@ from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from vessl_nb.capture.definitions import Pickled
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.state import ModelState, RepositoryState
     from vessl_nb.storage.blobs import Content, Place
@@ -250,38 +250,44 @@ def _register(
     existing = target.model(before)
     old_files = files_of(target.registry, existing.layers) if existing else {}
     check_no_clash([*old_files, *local_files])
+    is_pickled = not overrides(runner, "load_model")
     ran = instance
-    if said.samples and instance is None:
-        ran = _load_from_files(target.registry, runner, said.artifacts, old_files, local_files)
+    if said.samples and not is_pickled:
+        # What will answer is what load_model gives, so it answers now.
+        ran = _load_from_files(target.registry, runner, props, said.artifacts, old_files, local_files)
     # The samples run first: whatever they leave behind in the model is then the same in pickles and buffers.
     examples = [_answer(runner, ran, sample) for sample in said.samples]
-    captured = capture(runner, NO_MODEL if overrides(runner, "load_model") else instance)
+    captured = capture(runner, instance if is_pickled else NO_MODEL)
+    code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
     source = write_source(captured).encode()
+    packages = package_versions([type(instance), *map(type, captured.values.values())])
+    origin = find_origin()
 
     # From here on things are written; nothing above this line touched the registry.
-    streams = [captured.definitions, captured.data]
-    contents: list[Content] = []
-    for stream in streams:
-        contents += [stream.pickles, *stream.buffers]
-    contents += [source, *local_files.values()]
+    contents: list[Content] = [captured.pickles, *captured.buffers, code, source, *local_files.values()]
     stored, added = target.registry.store(contents, _known_places(target.registry, before))
     places = iter(stored)
-    definitions, data = (_stream(stream, places) for stream in streams)
-    written_source = next(places)
+    pickles = Pickles(
+        place=next(places),
+        objects=["runner", "model"] if is_pickled else ["runner"],
+        buffers=[next(places) for _ in captured.buffers],
+    )
+    code_place, source_place = next(places), next(places)
     manifest = Manifest(
-        runner=captured.runner,
-        definitions=definitions,
-        byte_code=_minor_version() if captured.has_byte_code else "",
-        data=data if data.items else None,
-        source=written_source if source else None,
+        runner=runner.__name__,
+        model=full_name(type(instance)) if is_pickled else "",
+        pickles=pickles,
+        code=Code(place=code_place, python=_minor_version()) if code else None,
+        captures=captured.captures,
+        source=source_place if source else None,
         props=props,
         artifacts=said.artifacts,
         files=dict(zip(local_files, places, strict=True)),
         requirements=[Requirement(line, "declared") for line in said.requirements],
         env=said.env,
         python=platform.python_version(),
-        packages=package_versions([type(instance), *map(type, captured.captures.values())]),
-        origin=find_origin(),
+        packages=packages,
+        origin=origin,
     )
     documents = [encode_manifest(manifest), *([msgspec.json.encode(examples)] if examples else [])]
     stored_documents = [target.registry.store([document]) for document in documents]
@@ -293,6 +299,8 @@ def _register(
 
     def decide(state: RepositoryState) -> Body:
         model = target.model(state)
+        if model and existing and model.layers != existing.layers:  # files came since
+            check_no_clash([*files_of(target.registry, model.layers), *local_files])
         return Registered(
             number=model.number if model else state.next_number(),
             revision=len(model.revisions) + 1 if model else 1,
@@ -341,11 +349,12 @@ def _save(runner: Runner, instance: Any, staging: Path) -> dict[str, str] | None
 def _load_from_files(
     registry: Registry,
     runner: Runner,
+    props: dict[str, str] | None,
     artifacts: dict[str, str],
     old_files: Mapping[str, Place],
     local_files: Mapping[str, Path],
 ) -> Any:
-    """Load a model that has no instance yet, from the files that its volume will have."""
+    """Load a model as the registered version will, from the files that its volume will have."""
     with _staging_folder() as volume:
         contents = {path: registry.blobs.view(place) for path, place in old_files.items()}
         contents |= {path: memoryview(file.read_bytes()) for path, file in local_files.items()}
@@ -353,7 +362,7 @@ def _load_from_files(
             target = volume / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        return call_load_model(runner, None, dict(artifacts), volume)  # a copy: it may change what it is given
+        return call_load_model(runner, props, dict(artifacts), volume)  # a copy: it may change what it is given
 
 
 def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
@@ -368,14 +377,13 @@ def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
     return {"input": encoded, "output": encode_loosely(preview.output)}
 
 
-def _stream(stream: Pickled, places: Iterator[Place]) -> Stream:
-    return Stream(pickles=next(places), items=stream.items, buffers=[next(places) for _ in stream.buffers])
-
-
 def _known_places(registry: Registry, state: RepositoryState | None) -> list[Place]:
     """List what the newest version holds: what the new one shares with it is not written again."""
     newest = next(state.current_revisions(), None) if state else None
-    return registry.manifest(newest.registered.manifest).places() if newest else []
+    try:
+        return registry.manifest(newest.registered.manifest).places() if newest else []
+    except Damaged:  # then nothing is shared with it
+        return []
 
 
 def _minor_version() -> str:

@@ -15,6 +15,10 @@ RESERVED = frozenset({"vessl.manifest.yaml", "vessl.runner.pkl", "vessl.model.pk
 """What VESSL's SDK puts at the root of a volume: an exported version needs these names."""
 
 
+LONGEST_NAME = 255
+"""The most bytes that a file's name may have on the file systems in use."""
+
+
 def check_volume_path(path: object) -> str:
     """Hold a path in a volume against the rules, and give it back without ``.`` and doubled slashes.
 
@@ -34,6 +38,10 @@ def check_volume_path(path: object) -> str:
         raise InvalidArgument(f"{path!r} leaves the volume.", "Write a path without '..'.")
     if pure.parts[0] in RESERVED:  # nor may it be a folder
         raise InvalidArgument(f"{path!r} is reserved for the version's own files.", "Use another name.")
+    if any(len(part.encode("utf-8", "replace")) > LONGEST_NAME for part in pure.parts):
+        raise InvalidArgument(
+            f"{path[:40]!r}... has a name of more than {LONGEST_NAME} bytes, which file systems refuse.", "Shorten it."
+        )
     if not is_utf8(path):
         raise InvalidArgument(f"{path!r} has characters that UTF-8 cannot say.", "Rename the file.")
     return str(pure)

@@ -14,12 +14,14 @@ def find_origin() -> Origin:
     # VS Code says it in a variable, Jupyter's server in the kernel's environment.
     variables = vars(sys.modules["__main__"])
     notebook = variables.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
-    return Origin(notebook=Path(str(notebook)).name, commit=_commit(Path.cwd()))
+    name = Path(str(notebook)).name.encode("utf-8", "replace").decode()
+    return Origin(notebook=name, commit=_commit())
 
 
-def _commit(folder: Path) -> str:
-    """Read the commit of the checkout that a folder is in: ten times quicker than to ask git."""
+def _commit() -> str:
+    """Read the commit of the checkout that the working directory is in: ten times quicker than to ask git."""
     try:
+        folder = Path.cwd()
         git = next((p / ".git" for p in (folder, *folder.parents) if (p / ".git").exists()), None)
         if git is None:
             return ""

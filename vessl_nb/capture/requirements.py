@@ -34,7 +34,8 @@ def check_requirements(requirements: Sequence[str] | None) -> list[str]:
     for line in requirements:
         try:
             Requirement(line)
-        except (InvalidRequirement, TypeError) as error:
+            line.encode()
+        except (InvalidRequirement, TypeError, UnicodeEncodeError) as error:
             reason = str(error).splitlines()[0]
             raise InvalidArgument(
                 f"{line!r} is no requirement: {reason}.",

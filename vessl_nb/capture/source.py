@@ -9,12 +9,12 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.capture.definitions import full_name
+from vessl_nb.capture.pickles import full_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vessl_nb.capture.definitions import Captured
+    from vessl_nb.capture.pickles import Captured
 
 
 def write_source(captured: Captured) -> str:
@@ -31,9 +31,7 @@ def write_source(captured: Captured) -> str:
         pieces[source or _outline(written)] = None
     if not pieces:
         return ""
-    kept = [
-        f"# {name}: {full_name(type(value))}, kept with the version." for (_, name), value in captured.captures.items()
-    ]
+    kept = [f"# {capture.name}: {capture.type}, kept with the version." for capture in captured.captures]
     return "\n\n\n".join(filter(None, ["\n".join(sorted(imports)), "\n".join(kept), *pieces])) + "\n"
 
 
@@ -73,7 +71,9 @@ def _node_source(filename: str, name: str, line: int) -> str:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             if line == 0 or start <= line <= (node.end_lineno or start):
-                return inspect.cleandoc("\n" + "".join(lines[start - 1 : node.end_lineno]))
+                indent = node.col_offset
+            own = [line if line[:indent].strip() else line[indent:] for line in lines[start - 1 : node.end_lineno]]
+            return "".join(own).rstrip()
     return ""
 
 
@@ -89,7 +89,10 @@ def _own_functions_of(written: Any) -> Iterator[types.FunctionType]:
         yield written
         return
     for member in vars(written).values():
-        function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+        function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
+        function = function.fget if isinstance(function, property) else function
+        while isinstance(function, types.FunctionType) and "__wrapped__" in vars(function):
+            function = vars(function)["__wrapped__"]
         if isinstance(function, types.FunctionType) and function.__qualname__.startswith(f"{written.__qualname__}."):
             yield function
 
@@ -102,7 +105,11 @@ def _variables_of(written: Any) -> dict[str, Any]:
 
 def _imports_of(source: str, variables: dict[str, Any]) -> Iterator[str]:
     """Write the imports behind the global names that a source uses."""
-    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a piece that cannot stand alone
+        return
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for name in names & variables.keys():
         value = variables[name]
         if isinstance(value, types.ModuleType):

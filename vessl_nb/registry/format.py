@@ -89,7 +89,7 @@ def check_format(folder: Folder) -> bool:
     try:
         text = folder.read(_KEY)
     except FileNotFoundError:
-        if folder.names(""):
+        if folder.names("") and not folder.size(_KEY):  # another process may be making it just now
             raise RegistryError(
                 f"{folder.root} is no registry: it has no {_KEY}, and is not empty.",
                 "Point VESSL_NB_REGISTRY to a registry, or to a new or empty folder.",

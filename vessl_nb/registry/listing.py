@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from vessl_nb.registry.state import RepositoryState
+    from vessl_nb.registry.state import RepositoryState, Revision
 
 COLUMNS = (
     "reference", "number", "revision", "aliases", "created", "runner", "size", "added", "requirements", "description",
@@ -32,9 +32,10 @@ def versions(repository_name: str | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each model, with its newest revision: ``reference``, ``number``, ``revision``, ``aliases`` (a
-        tuple), ``created`` (UTC), ``runner`` (empty where nothing is registered that could be served), ``size`` and
-        ``added`` (bytes), ``requirements`` (a tuple), ``description``, and a column ``tags.<name>`` for each tag.
+        One row for each model, with its newest revision, and one for each older revision that an alias points at:
+        ``reference``, ``number``, ``revision``, ``aliases`` (a tuple), ``created`` (UTC), ``runner`` (empty where
+        nothing is registered that could be served), ``size`` and ``added`` (bytes), ``requirements`` (a tuple),
+        ``description``, and a column ``tags.<name>`` for each tag.
 
     Raises
     ------
@@ -101,20 +102,27 @@ def _rows_of(state: RepositoryState) -> Iterator[VersionRow]:
             yield VersionRow(reference, model.number, 0, (), model.created, "", {}, 0, 0, model.name)
             continue
         newest = model.revisions[-1]
-        said = newest.registered
-        yield VersionRow(
-            reference,
-            model.number,
-            said.revision,
-            state.aliases_of(newest),
-            newest.created,
-            said.runner,
-            said.tags,
-            said.size,
-            said.added,
-            said.description,
-            tuple(said.requirements),
-        )
+        yield _row_of(state, reference, newest)
+        for older in reversed(model.revisions[:-1]):
+            if state.aliases_of(older):  # an alias stays at the revision that it was set to
+                yield _row_of(state, f"{reference}@{older.registered.revision}", older)
+
+
+def _row_of(state: RepositoryState, reference: str, revision: Revision) -> VersionRow:
+    said = revision.registered
+    return VersionRow(
+        reference,
+        said.number,
+        said.revision,
+        state.aliases_of(revision),
+        revision.created,
+        said.runner,
+        said.tags,
+        said.size,
+        said.added,
+        said.description,
+        tuple(said.requirements),
+    )
 
 
 def _record(row: VersionRow) -> dict[str, Any]:

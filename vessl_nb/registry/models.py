@@ -197,11 +197,15 @@ def upload_model_volume_file(
     number = check_number(model_number)
     registry = open_registry()
     state = registry.repository(organization, check_name("model repository", repository_name))
-    model = state.model(number)
     sources = _files_at(source_path, dest_path)
-    check_no_clash([*files_of(registry, model.layers), *sources])
+    check_no_clash([*files_of(registry, state.model(number).layers), *sources])
     files = _store(sources)
-    registry.commit(state.organization, state.name, lambda _: FilesAdded(number=number, files=files))
+
+    def decide(state: RepositoryState) -> Body:
+        check_no_clash([*files_of(registry, state.model(number).layers), *sources])  # another may have come since
+        return FilesAdded(number=number, files=files)
+
+    registry.commit(state.organization, state.name, decide)
 
 
 def set_alias(reference: str, alias: str) -> Version:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ class Registry:
         self._lock = threading.RLock()
 
     def repositories(self) -> list[RepositoryState]:
-        """Read every repository, ordered by organization and name."""
+        """Read every repository, ordered by organization and name; warns of those that are damaged."""
         with self._lock:
             if not self._check():
                 return []
@@ -63,7 +64,12 @@ class Registry:
                 for organization in sorted(self._folder.names("journal"))
                 for repository in sorted(self._folder.names(f"journal/{organization}"))
             ]
-            states = [self._read(stream) for stream in streams]
+            states = []
+            for stream in streams:
+                try:
+                    states.append(self._read(stream))
+                except RegistryError as error:
+                    warnings.warn(f"{stream} is left out. {error}", stacklevel=2)
             return [state for state in states if state is not None]
 
     def repository(self, organization: str, name: str) -> RepositoryState:
@@ -211,23 +217,28 @@ class _Repository:
         self.state: RepositoryState | None = None
 
     def read_on(self) -> None:
-        for document in self.journal.read_on():
+        documents = self.journal.read_on()
+        if not documents:
+            return
+        # Whoever reads the state in another thread keeps it as it is.
+        organization, _, name = self.journal.stream.rpartition("/")
+        state = self.state.copy() if self.state else RepositoryState(organization, name)
+        for document in documents:
             if document.kind not in KINDS:
                 raise FormatTooNew(
                     f"The journal of {self.journal.stream} has a document of the unknown kind {document.kind!r}.",
                     "Install a newer vessl_nb: pip install --upgrade vessl_nb",
                 )
-            if self.state is None:
-                organization, _, name = self.journal.stream.rpartition("/")
-                self.state = RepositoryState(organization, name)
             try:
-                body = msgspec.json.decode(document.body, type=KINDS[document.kind])
-                self.state.apply(body, document.time)
+                state.apply(msgspec.json.decode(document.body, type=KINDS[document.kind]), document.time)
             except (msgspec.DecodeError, LookupError) as error:
                 raise self.journal.damaged(document.number, f"cannot be applied: {error}") from None
+        self.state = state
 
 
 _OPEN: dict[Path, Registry] = {}
+# A lock that another thread held at the fork would stay held in the child for ever.
+os.register_at_fork(after_in_child=_OPEN.clear)
 
 
 def open_registry() -> Registry:

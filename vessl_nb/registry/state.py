@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import NotFound, nearest
@@ -39,15 +39,24 @@ class Revision:
     layers: tuple[Layer, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ModelState:
     """A model: a number, what is in its volume, and its revisions, oldest first."""
 
     number: int
     created: dt.datetime
     name: str = ""
-    layers: list[Layer] = field(default_factory=list)
-    revisions: list[Revision] = field(default_factory=list)
+    layers: tuple[Layer, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+
+    def with_files(self, files: dict[str, Place]) -> ModelState:
+        """Give the model with more files in its volume."""
+        return replace(self, layers=(*self.layers, files))
+
+    def with_revision(self, registered: Registered, time: dt.datetime) -> ModelState:
+        """Give the model with one more revision."""
+        layers = (*self.layers, registered)
+        return replace(self, layers=layers, revisions=(*self.revisions, Revision(registered, time, layers)))
 
 
 @dataclass(slots=True)
@@ -77,19 +86,22 @@ class RepositoryState:
         """Give the number that the next new model gets."""
         return max(self.models, default=0) + 1
 
+    def copy(self) -> RepositoryState:
+        """Give one that can take in documents while others read this one."""
+        return replace(self, models=dict(self.models), aliases=dict(self.aliases))
+
     def apply(self, body: Body, time: dt.datetime) -> None:
         """Take in one more document."""
         match body:
             case RepositoryCreated():
                 self.description = body.description
             case ModelCreated():
-                self.models[body.number] = ModelState(body.number, time, body.name, [body.files] if body.files else [])
+                self.models[body.number] = ModelState(body.number, time, body.name, (body.files,) if body.files else ())
             case FilesAdded():
-                self.models[body.number].layers.append(body.files)
+                self.models[body.number] = self.models[body.number].with_files(body.files)
             case Registered():
-                model = self.models.setdefault(body.number, ModelState(body.number, time))
-                model.layers.append(body)
-                model.revisions.append(Revision(body, time, tuple(model.layers)))
+                model = self.models.get(body.number) or ModelState(body.number, time)
+                self.models[body.number] = model.with_revision(body, time)
                 self.aliases.update(dict.fromkeys(body.aliases, (body.number, body.revision)))
             case AliasMoved():
                 self.aliases[body.alias] = (body.number, body.revision)

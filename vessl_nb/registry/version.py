@@ -62,6 +62,7 @@ class Version:
     size: int
     added: int
     requirements: tuple[str, ...]
+    _is_one_of_many: bool = field(compare=False)
     _registry: Registry = field(compare=False)
     _revision: Revision = field(compare=False)
 
@@ -82,14 +83,15 @@ class Version:
             said.size,
             said.added,
             tuple(said.requirements),
+            len(state.models[said.number].revisions) > 1,
             registry,
             revision,
         )
 
     @property
     def reference(self) -> str:
-        """What `load` takes: ``iris:3``, with the revision from the second on, ``iris:3@2``."""
-        revision = f"@{self.revision}" if self.revision > 1 else ""
+        """What `load` takes: ``iris:3``, with the revision where it is not the only one: ``iris:3@2``."""
+        revision = f"@{self.revision}" if self._is_one_of_many else ""
         return f"{qualified(self.organization_name, self.repository_name)}:{self.number}{revision}"
 
     @cached_property
@@ -132,7 +134,7 @@ class Version:
             number=self.number,
             revision=self.revision,
             runner=self.runner,
-            model=manifest.model.type if manifest.model else "",
+            model=manifest.model,
             size=self.size,
             added=self.added,
             created=self.created,

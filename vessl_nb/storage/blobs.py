@@ -11,13 +11,14 @@ again wherever it lies, and a reader can check it.
 from __future__ import annotations
 
 import mmap
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import blake3
 import msgspec
 
-from vessl_nb.errors import Damaged
+from vessl_nb.errors import Damaged, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,25 +92,38 @@ class Blobs:
         added : int
             How many bytes were written.
         """
-        found = {place.digest: place for place in known}
+        found = self._present(known)
         digests = [_digest_of(content) for content in contents]
         added = 0
         small: dict[str, Content] = {}
         for content, digest in zip(contents, digests, strict=True):
-            length = _length_of(content)
             if digest in found or digest in small:
                 continue
+            length = _length_of(content)
             if length >= LARGE:
-                added += self._create(digest, length, _chunks_of(content))
+                added += self._create(digest, length, _checked(digest, _chunks_of(content)))
                 found[digest] = Place(digest, length)
             else:
                 small[digest] = content
         if small:
-            places, chunks = _pack(small)
+            places = _lay_out(small)
             blob = places[0].blob or places[0].digest
-            added += self._create(blob, sum(map(len, chunks)), chunks)
+            end = places[-1].offset + places[-1].length
+            added += self._create(blob, end, _checked(blob, _pack(places, small)))
             found.update((place.digest, place) for place in places)
         return [found[digest] for digest in digests], added
+
+    def _present(self, known: Iterable[Place]) -> dict[str, Place]:
+        """Keep the places whose blobs are there, by digest: what is lost is written again."""
+        sizes: dict[str, int] = {}
+        found = {}
+        for place in known:
+            blob = place.blob or place.digest
+            if blob not in sizes:
+                sizes[blob] = self._folder.size(_key(blob)) or 0
+            if place.offset + place.length <= sizes[blob]:
+                found[place.digest] = place
+        return found
 
     def read(self, place: Place) -> bytes:
         """Read a content and check it against its digest.
@@ -152,10 +166,9 @@ class Blobs:
         return views
 
     def _map(self, blob: str) -> memoryview:
-        path = self._folder.path(_key(blob))
         try:
-            with path.open("rb") as file:
-                empty = path.stat().st_size == 0  # which mmap refuses
+            with self._folder.open(_key(blob)) as file:
+                empty = os.fstat(file.fileno()).st_size == 0  # which mmap refuses
                 whole = memoryview(bytearray() if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except FileNotFoundError:
             raise self._damaged(blob, "is missing") from None
@@ -167,6 +180,7 @@ class Blobs:
 
     def _create(self, digest: str, length: int, chunks: Iterable[memoryview]) -> int:
         if self._folder.size(_key(digest)) == length:
+            self._folder.sync(_key(digest))  # whoever wrote it may not have come to that yet
             return 0
         if not self._folder.create(_key(digest), chunks, read_only=True):
             # Somebody else wrote it since, or what is there has another length.
@@ -202,27 +216,47 @@ def _digest_of(content: Content) -> str:
 
 def _chunks_of(content: Content) -> Iterator[memoryview]:
     if not isinstance(content, Path):
-        yield memoryview(content)
+        yield memoryview(content).cast("B")
         return
     with content.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield memoryview(chunk)
 
 
-def _pack(contents: dict[str, Content]) -> tuple[list[Place], list[memoryview]]:
-    """Lay small contents one after the other; where there is but one, the pack is that content."""
-    chunks: list[memoryview] = []
-    spans: list[tuple[int, int]] = []
-    end = 0
-    for content in contents.values():
-        padding = -end % ALIGNMENT
-        pieces = [chunk.cast("B") for chunk in _chunks_of(content)]
-        length = sum(map(len, pieces))
-        chunks += [memoryview(bytes(padding)), *pieces]
-        spans.append((end + padding, length))
-        end += padding + length
+def _checked(digest: str, chunks: Iterable[memoryview]) -> Iterator[memoryview]:
+    """Pass chunks on to be written, and fail at the end, before they are named, where they are not of this digest."""
     hasher = blake3.blake3()
     for chunk in chunks:
         hasher.update(chunk)
-    blob = hasher.hexdigest() if len(contents) > 1 else None
-    return [Place(digest, n, blob, at) for digest, (at, n) in zip(contents, spans, strict=True)], chunks
+        yield chunk
+    if hasher.hexdigest() != digest:
+        raise InvalidArgument(
+            "Something of the model, or one of its files, changed while it was registered.",
+            "Register it again when nothing trains it or writes to it.",
+        )
+
+
+def _lay_out(contents: dict[str, Content]) -> list[Place]:
+    """Give small contents their places in a pack; where there is but one, the pack is that content."""
+    spans: list[tuple[int, int]] = []
+    end = 0
+    for content in contents.values():
+        start, length = end + -end % ALIGNMENT, _length_of(content)
+        spans.append((start, length))
+        end = start + length
+    places = [Place(digest, length, None, start) for digest, (start, length) in zip(contents, spans, strict=True)]
+    if len(places) == 1:
+        return places
+    hasher = blake3.blake3()
+    for chunk in _pack(places, contents):
+        hasher.update(chunk)
+    return [Place(place.digest, place.length, hasher.hexdigest(), place.offset) for place in places]
+
+
+def _pack(places: list[Place], contents: dict[str, Content]) -> Iterator[memoryview]:
+    """Walk the bytes of a pack, each content checked against its own digest."""
+    end = 0
+    for place in places:
+        yield memoryview(bytes(place.offset - end))
+        yield from _checked(place.digest, _chunks_of(contents[place.digest]))
+        end = place.offset + place.length

@@ -12,6 +12,7 @@ from vessl_nb.errors import RegistryError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from _typeshed import ReadableBuffer
 
@@ -39,6 +40,16 @@ class Folder:
         """Read a whole file; FileNotFoundError where there is none."""
         with self._in_words("read", key):
             return self.path(key).read_bytes()
+
+    def open(self, key: str) -> BinaryIO:
+        """Open a file to be read or mapped; FileNotFoundError where there is none."""
+        with self._in_words("read", key):
+            return self.path(key).open("rb")
+
+    def sync(self, key: str) -> None:
+        """Put a file's name on disk, whoever wrote it; its contents are there before it is named."""
+        with self._in_words("write", key):
+            _sync_folder(self.path(key).parent)
 
     def size(self, key: str) -> int | None:
         """Give a file's size in bytes; None where there is none."""

@@ -6,10 +6,14 @@ never moved, and never take other arguments: what changes gets a new name here.
 
 from __future__ import annotations
 
-import types
+import functools
+import typing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import types
 
 
 @dataclass(slots=True)
@@ -18,13 +22,13 @@ class Context:
 
     Attributes
     ----------
-    definitions
-        The classes and functions that the pickles name, by their keys.
+    code
+        The byte code of the functions in them, by key.
     device
         Where tensors go, such as ``cpu`` or ``cuda:1``; None leaves each where it was, if that is here.
     """
 
-    definitions: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, types.CodeType] = field(default_factory=dict)
     device: str | None = None
 
 
@@ -32,32 +36,23 @@ CONTEXT: ContextVar[Context] = ContextVar("vessl_nb_restore")
 """Set around every reading of a pickle."""
 
 
-def definition(key: str) -> Any:
-    """Give the class or function of this key."""
-    return CONTEXT.get().definitions[key]
+_SMALL = 1 << 16
+"""Storages of fewer bytes than this are copied."""
 
 
-def closure(key: str, name: str) -> types.FunctionType:
-    """Make a function from the template of this key, with cells that `fill_closure` fills.
-
-    The cells come later because they may hold the very object that holds the function.
-    """
-    template: types.FunctionType = CONTEXT.get().definitions[key]
-    cells = tuple(types.CellType() for _ in template.__code__.co_freevars)
-    function = types.FunctionType(template.__code__, template.__globals__, name, None, cells)
-    function.__qualname__ = template.__qualname__
-    function.__module__ = template.__module__
-    function.__doc__ = template.__doc__
-    return function
+def code(key: str) -> types.CodeType:
+    """Give the byte code of this key."""
+    return CONTEXT.get().code[key]
 
 
-def fill_closure(function: types.FunctionType, state: tuple[list[Any], Any, Any, dict[str, Any]]) -> None:
-    """Fill a function with its cells (each in a list, which is empty where the cell is), defaults and attributes."""
-    cells, function.__defaults__, function.__kwdefaults__, attributes = state
-    for cell, held in zip(function.__closure__ or (), cells, strict=True):
-        if held:
-            cell.cell_contents = held[0]
-    function.__dict__.update(attributes)
+def cached(function: Any, parameters: dict[str, Any]) -> Any:
+    """Put an empty cache around a function, as ``functools.lru_cache(**parameters)`` does."""
+    return functools.lru_cache(**parameters)(function)
+
+
+def new_type(name: str, supertype: Any) -> Any:
+    """Make a ``typing.NewType``."""
+    return typing.NewType(name, supertype)
 
 
 def torch_storage(buffer: Any, device: str) -> Any:
@@ -73,6 +68,8 @@ def torch_storage(buffer: Any, device: str) -> Any:
     import torch  # noqa: PLC0415  # only who has tensors has torch
 
     whole = torch.frombuffer(buffer, dtype=torch.uint8) if len(buffer) else torch.empty(0, dtype=torch.uint8)
+    if len(buffer) < _SMALL:
+        whole = whole.clone()  # memory of torch's own, so that it can be resized
     storage = whole.untyped_storage()
     wanted = CONTEXT.get().device
     target = torch.device(wanted or device)

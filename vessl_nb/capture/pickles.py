@@ -1,0 +1,210 @@
+"""A runner and its model as pickles without code.
+
+Whatever was written in the notebook travels by value, as cloudpickle does it: classes, functions, the global names that
+they use (their captures), closures, defaults. Only the byte code of functions leaves the pickles, as keys into one set.
+So a pickle is data; another Python can read it, given the code of the same functions from readable source; and what a
+class, a closure and the model share is one object after loading, as it was before.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from vessl_nb.capture.unpicklable import explain_unpicklable
+from vessl_nb.errors import CannotPickle
+from vessl_nb.manifest import Capture
+from vessl_nb.storage import restore
+from vessl_nb.storage.pickling import BufferPickler
+
+NO_MODEL = object()
+"""Stands for a model that is not pickled; None may be one that is."""
+
+_CODE_TYPES = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, typing.TypeVar)
+_CREATE_IT_THERE = "Create it in load_model, or inside the method that uses it."
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A runner and what it takes along, pickled.
+
+    Attributes
+    ----------
+    pickles
+        The runner's pickle, and the model's after it where there is one.
+    buffers
+        The buffers that left them, in order.
+    code
+        The byte code of the functions in them, by key.
+    captures
+        What the functions' global names are, without modules, classes and functions.
+    values
+        The captures' values, by name.
+    written
+        The classes and functions that travel by value, those that others need first.
+    """
+
+    pickles: bytes
+    buffers: list[memoryview]
+    code: dict[str, types.CodeType]
+    captures: list[Capture]
+    values: dict[str, Any]
+    written: list[Any]
+
+
+def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
+    """Pickle a runner with all it takes along, and a model.
+
+    Parameters
+    ----------
+    runner_cls
+        The runner.
+    model
+        The model instance; leave it out where the runner loads it in its own way.
+
+    Returns
+    -------
+    Captured
+        Its buffers are the live objects' own memory: store them before these change.
+
+    Raises
+    ------
+    CannotPickle
+        Something cannot leave this process; names the way to it, and the way out.
+    """
+    pickler = _Pickler()
+    _dump(pickler, runner_cls, runner_cls.__qualname__, _CREATE_IT_THERE)
+    if model is not NO_MODEL:
+        _dump(pickler, model, "model", "Give the runner save_model and load_model, or remove it.")
+    return Captured(
+        pickler.getvalue(),
+        pickler.buffers,
+        {key: _without_file(code) for code, key in pickler.code.items()},
+        _measure(pickler.captures),
+        pickler.captures,
+        pickler.written[::-1],
+    )
+
+
+class _Pickler(BufferPickler):
+    """Pickles by value what was written in the notebook, code apart, and notes what it meets.
+
+    Attributes
+    ----------
+    code
+        The keys of the code objects met so far.
+    captures
+        The values of the global names that functions use, by name.
+    written
+        The classes and functions that travel by value, in the order met.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code: dict[types.CodeType, str] = {}
+        self.captures: dict[str, Any] = {}
+        self.written: list[Any] = []
+        self._counts: dict[str, int] = {}
+        self._namespaces: dict[int, str] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Put keys in place of code, and leave out what is this process's own."""
+        if isinstance(obj, types.CodeType):
+            return restore.code, (self._key_of(obj),)
+        if isinstance(obj, functools._lru_cache_wrapper) and _is_main(obj):  # noqa: SLF001  # its only name
+            return restore.cached, (obj.__wrapped__, obj.cache_parameters())
+        if isinstance(obj, typing.NewType) and _is_main(obj):
+            return restore.new_type, (obj.__name__, obj.__supertype__)
+        reduced = super().reducer_override(obj)
+        if reduced is NotImplemented:
+            return reduced
+        if isinstance(obj, types.FunctionType):
+            _, (_, variables, *_), (_, state), *_ = reduced
+            variables.pop("__file__", None)
+            self._note_written(obj)
+            self._note_captures(obj, state["__globals__"])
+        elif reduced[0].__name__ in _TRACKER_POSITION:
+            self._note_written(obj)
+            reduced = _without_tracker(reduced)
+        return reduced
+
+    def _key_of(self, code: types.CodeType) -> str:
+        if code not in self.code:
+            name = code.co_qualname
+            count = self._counts[name] = self._counts.get(name, 0) + 1
+            self.code[code] = name if count == 1 else f"{name}#{count}"
+        return self.code[code]
+
+    def _note_written(self, definition: Any) -> None:
+        if "." not in definition.__qualname__:
+            self.written.append(definition)
+
+    def _note_captures(self, function: types.FunctionType, used: dict[str, Any]) -> None:
+        namespace = self._namespaces.setdefault(id(function.__globals__), f"{len(self._namespaces)}:")
+        prefix = "" if namespace == "0:" else namespace  # the first is the runner's own
+        self.captures.update(
+            {f"{prefix}{name}": value for name, value in used.items() if not isinstance(value, _CODE_TYPES)}
+        )
+
+
+def full_name(cls: type) -> str:
+    """Name a type with its module, such as ``numpy.ndarray``; builtins go without."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _measure(captures: dict[str, Any]) -> list[Capture]:
+    """Measure what each capture adds, by pickling them once more; buffers are not copied for it."""
+    pickler = _Pickler()
+    measured = []
+    for name, value in captures.items():
+        before = pickler.length()
+        pickler.dump(value)
+        measured.append(Capture(name=name, type=full_name(type(value)), size=pickler.length() - before))
+    return measured
+
+
+def _dump(pickler: _Pickler, value: Any, name: str, way_out: str) -> None:
+    try:
+        pickler.dump(value)
+    except Exception as error:  # whatever a class's own __getstate__ or __reduce__ raises
+        for capture_name, captured in pickler.captures.items():
+            _check_alone(captured, capture_name)
+        raise explain_unpicklable(value, name, error, way_out) from error
+
+
+def _check_alone(value: Any, name: str) -> None:
+    try:
+        _Pickler().dump(value)
+    except CannotPickle:
+        raise
+    except Exception as error:
+        raise explain_unpicklable(value, name, error, _CREATE_IT_THERE) from error
+
+
+_TRACKER_POSITION = {"_make_skeleton_class": 4, "_make_skeleton_enum": 5}
+"""Where cloudpickle's functions take the id by which a class is tracked."""
+
+
+def _without_tracker(reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Drop the id by which cloudpickle finds a class again in the process that pickled it.
+
+    With it, loading a version in its own notebook would give back the live class, and change it.
+    """
+    make, arguments, *rest = reduced
+    position = _TRACKER_POSITION[make.__name__]
+    return (make, (*arguments[:position], None, *arguments[position + 1 :]), *rest)
+
+
+def _without_file(code: types.CodeType) -> types.CodeType:
+    """Drop a code's file name: a cell has another one in each session, and a script's tells the user's paths."""
+    constants = tuple(
+        _without_file(constant) if isinstance(constant, types.CodeType) else constant for constant in code.co_consts
+    )
+    return code.replace(co_filename="<cell>", co_consts=constants)
+
+
+def _is_main(obj: Any) -> bool:
+    return getattr(obj, "__module__", None) == "__main__"
