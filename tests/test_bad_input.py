@@ -690,7 +690,7 @@ class TestCannotTravel:
             later = None
 
             def step():
-                return later, lock, LOCK  # noqa: F821  # on purpose, below
+                return later, lock  # noqa: F821  # on purpose, below
 
             del later  # its cell is empty
             return step

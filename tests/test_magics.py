@@ -368,13 +368,14 @@ class TestPreview:
         )
         assert notebook("%vessl_preview --sample '[1]'").output == [1]
 
-    def test_a_sample_that_failed_is_tried_again_but_not_registered_by_itself(self, notebook):
+    def test_the_last_sample_that_passed_becomes_the_example(self, notebook):
         cell = RUNNER + "    @staticmethod\n    def preprocess_data(data): return check(data)\n"
         notebook.run("def check(data): raise KeyError('gone')")
         assert notebook.run("%%vessl_runner --model clf --sample '{\"x\": [1]}'" + cell).error
-        assert notebook.run("%vessl_register iris").value.examples == []
-        notebook.run("def check(data): return data")
+        assert type(notebook.run("%vessl_register iris").error) is StageError  # none passed yet
+        notebook.run("def check(data): return data['x']")
         assert notebook.run("%vessl_preview").value.ok
+        assert notebook.run("%vessl_preview --sample '{\"y\": 1}'").error
         assert [e["input"] for e in notebook.run("%vessl_register iris").value.examples] == [{"x": [1]}]
 
     @pytest.mark.parametrize("stage", ["preprocess_data", "predict", "postprocess_data"])

@@ -48,7 +48,7 @@ class _Remembered:
 
     model: str | None = None
     sample: str | None = None
-    passed: bool = False  # whether the sample came through all three stages when it was last previewed
+    example: str | None = None  # the last sample that came through all three stages
 
 
 def _typed(magic: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +158,7 @@ class VesslMagics(Magics):
 
             %vessl_register iris --tag accuracy=0.97 --alias champion
 
-        The sample of the last preview is kept as its example, unless others are given.
+        The last sample that passed a preview is kept as its example, unless others are given.
         """
         target = parse_reference(arguments.repository)
         if target.alias is not None or target.revision is not None:
@@ -293,13 +293,12 @@ class VesslMagics(Magics):
         return self._value(choose("model", "--model", None, candidates, step), "--model")
 
     def _examples_for(self, name: str, given: list[str]) -> list[Any]:
-        """Give the samples on the line, or the remembered one; one that failed is not to be registered by itself."""
+        """Give the samples on the line, or the last that passed; where none did, the last: it is to be seen to fail."""
         if given:
             return [self._value(sample, "--sample") for sample in given]
         remembered = self._recall(name)
-        if remembered.sample is None or not remembered.passed:
-            return []
-        return [self._value(remembered.sample, "The remembered --sample")]
+        expression = remembered.example or remembered.sample
+        return [] if expression is None else [self._value(expression, "The remembered --sample")]
 
     def _preview(self, name: str, runner: Runner, arguments: Namespace) -> Preview:
         """Preview the sample, and remember it; where a stage fails, show it, and fail, so that Run All stops."""
@@ -315,10 +314,10 @@ class VesslMagics(Magics):
         # Not before: what was interrupted, or could not be evaluated, is not to be tried again by itself.
         remembered.model = remembered.model if arguments.model is None else arguments.model
         remembered.sample = remembered.sample if arguments.sample is None else arguments.sample
-        remembered.passed = shown.ok
         if shown.error:
             display(shown)
             raise PreviewFailed(shown.error.what)
+        remembered.example = remembered.sample
         return shown
 
     def _value(self, expression: str, option: str) -> Any:
