@@ -104,7 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     captures
         The global names whose values are in the pickles.
     source
-        ``runner.py``, the readable source of the definitions; None where none could be found.
+        ``runner.py``, the readable source of what was written in the notebook; None where none could be found.
     props
         What `save_model` returned; None where it is not overridden.
     artifacts

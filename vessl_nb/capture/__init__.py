@@ -1,1 +1,1 @@
-"""What a runner takes along: its definitions, the names it uses, its source, requirements and artifacts."""
+"""What a runner takes along: its code, the names it uses, its source, requirements and artifacts."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def write_source(captured: Captured) -> str:
-    """Write the definitions as one module: imports, the captures by name and type, classes and functions.
+    """Write what travels by value as one module: imports, the captures by name and type, classes and functions.
 
-    What has no source that could be found is said in a comment. Empty where there are no definitions to write: the
+    What has no source that could be found is said in a comment. Empty where there is nothing to write: the
     runner was imported from an installed module.
     """
     imports: set[str] = set()
