@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vessl_nb as vessl
-from vessl_nb import registration
+from vessl_nb import staging
 from vessl_nb.errors import (
     CannotPickle,
     Damaged,
@@ -904,6 +904,7 @@ class TestRegistryFolder:
 AS_NOBODY = """
 import os, re, sys
 import vessl_nb as vessl
+from vessl_nb import staging
 
 class Runner(vessl.RunnerBase):
     @staticmethod
@@ -956,7 +957,7 @@ class TestElsewhere:
 
     def test_another_python(self, monkeypatch, snapshot):
         with monkeypatch.context() as patched:
-            patched.setattr(registration, "_minor_version", lambda: "3.99")
+            patched.setattr(staging, "_minor_version", lambda: "3.99")
             register()
         here = ".".join(map(str, sys.version_info[:2]))
         with self.cannot_load(WrongPython, snapshot, "iris:1", "of Python 3.99", f"is Python {here}", "register it"):

@@ -5,44 +5,24 @@ Everything is validated before anything is written: after a refusal the registry
 
 from __future__ import annotations
 
-import marshal
-import platform
 import re
-import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from vessl_nb.capture.artifacts import check_artifacts, find_artifacts
-from vessl_nb.capture.origin import find_origin
-from vessl_nb.capture.pickles import NO_MODEL, capture, full_name
-from vessl_nb.capture.requirements import check_requirements, package_versions, with_package
-from vessl_nb.capture.source import write_source
-from vessl_nb.errors import Damaged, InvalidArgument, StageError
-from vessl_nb.loading import call_load_model, working_directory
-from vessl_nb.manifest import Code, Manifest, Pickles, Requirement, encode_manifest
-from vessl_nb.registry.documents import Registered
+from vessl_nb.capture.artifacts import check_artifacts
+from vessl_nb.capture.requirements import check_requirements, with_package
+from vessl_nb.errors import InvalidArgument
 from vessl_nb.registry.models import organization_from
-from vessl_nb.registry.names import Tag, check_alias, check_name, check_tags, check_text
-from vessl_nb.registry.registry import Registry, open_registry
-from vessl_nb.registry.version import Version
-from vessl_nb.registry.volume import files_of
+from vessl_nb.registry.names import Tag, check_alias, check_name, check_number, check_tags, check_text
+from vessl_nb.registry.registry import open_registry
 from vessl_nb.runner import Runner, TorchRunner, check_runner, overrides
-from vessl_nb.stages import run_stages
-from vessl_nb.values.encoding import encode, encode_loosely
-from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
+from vessl_nb.staging import Said, Target, register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from vessl_nb.registry.documents import Body
-    from vessl_nb.registry.state import ModelState, RepositoryState
-    from vessl_nb.storage.blobs import Content, Place
+    from vessl_nb.registry.version import Version
 
 
 def register_model(
@@ -113,7 +93,7 @@ def register_model(
     organization = organization_from(register_model, kwargs)
     check_name("model repository", repository_name)
     runner = check_runner(runner_cls)
-    said = _Said(
+    said = Said(
         check_requirements(requirements),
         check_artifacts(artifacts),
         [] if sample is None else list(sample) if isinstance(sample, list) else [sample],
@@ -123,11 +103,12 @@ def register_model(
         _check_env(env),
     )
     registry = open_registry()
-    target = _Target(registry, organization, repository_name, _check_number(model_number))
+    target = Target(
+        registry, organization, repository_name, None if model_number is None else check_number(model_number)
+    )
     before = target.find()
     _check_instance(target, runner, model_instance)
-    with _staging_folder() as staging:
-        return _register(target, before, runner, model_instance, said, staging)
+    return register(target, before, runner, model_instance, said)
 
 
 def register_torch_model(
@@ -199,206 +180,7 @@ def register_torch_model(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What the user said of a version, checked."""
-
-    requirements: list[str]
-    artifacts: dict[str, str]
-    samples: list[Any]
-    tags: dict[str, Tag]
-    aliases: list[str]
-    description: str
-    env: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where a version goes."""
-
-    registry: Registry
-    organization: str
-    repository_name: str
-    number: int | None
-
-    def find(self) -> RepositoryState | None:
-        """Read the repository as it is; NotFound where a number is given that it does not have."""
-        if self.number is None:
-            self.registry.check_new(self.organization, self.repository_name)
-            return self.registry.find(self.organization, self.repository_name)
-        state = self.registry.repository(self.organization, self.repository_name)
-        state.model(self.number)
-        return state
-
-    def model(self, state: RepositoryState | None) -> ModelState | None:
-        """Give the model that is overwritten, if one is."""
-        return state.model(self.number) if state and self.number is not None else None
-
-
-def _register(
-    target: _Target, before: RepositoryState | None, runner: Runner, instance: Any, said: _Said, staging: Path
-) -> Version:
-    props = _save(runner, instance, staging) if instance is not None and overrides(runner, "save_model") else None
-    local_files = {check_volume_path(path): file for path, file in walk_folder(staging).items()}
-    for path, file in find_artifacts(said.artifacts, [staging, Path.cwd()]).items():
-        if path in local_files and local_files[path] != file:
-            raise InvalidArgument(
-                f"save_model wrote {path!r}, which the artifact {str(file)!r} claims as well.",
-                "Give the artifact another target.",
-            )
-        local_files[path] = file
-    existing = target.model(before)
-    old_files = files_of(target.registry, existing.layers) if existing else {}
-    check_no_clash([*old_files, *local_files])
-    is_pickled = not overrides(runner, "load_model")
-    ran = instance
-    if said.samples and not is_pickled:
-        # What will answer is what load_model gives, so it answers now.
-        ran = _load_from_files(target.registry, runner, props, said.artifacts, old_files, local_files)
-    # The samples run first: whatever they leave behind in the model is then the same in pickles and buffers.
-    examples = [_answer(runner, ran, sample) for sample in said.samples]
-    captured = capture(runner, instance if is_pickled else NO_MODEL)
-    code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
-    source = write_source(captured).encode()
-    packages = package_versions([type(instance), *map(type, captured.values.values())])
-    origin = find_origin()
-
-    # From here on things are written; nothing above this line touched the registry.
-    contents: list[Content] = [captured.pickles, *captured.buffers, code, source, *local_files.values()]
-    stored, added = target.registry.store(contents, _known_places(target.registry, before))
-    places = iter(stored)
-    pickles = Pickles(
-        place=next(places),
-        objects=["runner", "model"] if is_pickled else ["runner"],
-        buffers=[next(places) for _ in captured.buffers],
-    )
-    code_place, source_place = next(places), next(places)
-    manifest = Manifest(
-        runner=runner.__name__,
-        model=full_name(type(instance)) if is_pickled else "",
-        pickles=pickles,
-        code=Code(place=code_place, python=_minor_version()) if code else None,
-        captures=captured.captures,
-        source=source_place if source else None,
-        props=props,
-        artifacts=said.artifacts,
-        files=dict(zip(local_files, places, strict=True)),
-        requirements=[Requirement(line, "declared") for line in said.requirements],
-        env=said.env,
-        python=platform.python_version(),
-        packages=packages,
-        origin=origin,
-    )
-    documents = [encode_manifest(manifest), *([msgspec.json.encode(examples)] if examples else [])]
-    stored_documents = [target.registry.store([document]) for document in documents]
-    (manifest_place, *example_places) = [place for [place], _ in stored_documents]
-    added += sum(written for _, written in stored_documents)
-    volume = {**old_files, **manifest.files}
-    held = [*manifest.places(), *volume.values(), manifest_place, *example_places]
-    size = sum({place.digest: place.length for place in held}.values())
-
-    def decide(state: RepositoryState) -> Body:
-        model = target.model(state)
-        if model and existing and model.layers != existing.layers:  # files came since
-            check_no_clash([*files_of(target.registry, model.layers), *local_files])
-        return Registered(
-            number=model.number if model else state.next_number(),
-            revision=len(model.revisions) + 1 if model else 1,
-            manifest=manifest_place,
-            examples=example_places[0] if example_places else None,
-            runner=runner.__name__,
-            size=size,
-            added=added,
-            requirements=said.requirements,
-            tags=said.tags,
-            aliases=said.aliases,
-            description=said.description,
-        )
-
-    state, body = target.registry.commit(target.organization, target.repository_name, decide)
-    assert isinstance(body, Registered)  # noqa: S101  # it is what decide made
-    return Version.of(target.registry, state, state.models[body.number].revisions[body.revision - 1])
-
-
-def _save(runner: Runner, instance: Any, staging: Path) -> dict[str, str] | None:
-    """Let the runner save its model into the staging folder, and check the props."""
-    with working_directory(staging):
-        try:
-            props: object = runner.save_model(instance)
-        except Exception as error:
-            next_step = "It runs in the version's volume, a new folder. Nothing was registered."
-            raise StageError.from_exception(runner.__name__, "save_model", error, next_step) from error
-    if props is None:
-        return None
-    if not isinstance(props, dict) or not all(isinstance(text, str) for item in props.items() for text in item):
-        raise InvalidArgument(
-            f"{runner.__name__}.save_model returned {props!r}, not a dictionary of text to text.",
-            'Return something like {"path": "model.pt"}.',
-        )
-    for name, value in props.items():
-        for text in (name, value):
-            check_text(f"{runner.__name__}.save_model's {name!r}", text)
-        if str(staging) in value:
-            raise InvalidArgument(
-                f"{runner.__name__}.save_model returned {name}={value!r}: a path into a folder that will be gone.",
-                f"Return it relative to the working directory: {value.replace(f'{staging}/', '')!r}.",
-            )
-    return props
-
-
-def _load_from_files(
-    registry: Registry,
-    runner: Runner,
-    props: dict[str, str] | None,
-    artifacts: dict[str, str],
-    old_files: Mapping[str, Place],
-    local_files: Mapping[str, Path],
-) -> Any:
-    """Load a model as the registered version will, from the files that its volume will have."""
-    with _staging_folder() as volume:
-        contents = {path: registry.blobs.view(place) for path, place in old_files.items()}
-        contents |= {path: memoryview(file.read_bytes()) for path, file in local_files.items()}
-        for path, content in contents.items():
-            target = volume / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        return call_load_model(runner, props, dict(artifacts), volume)  # a copy: it may change what it is given
-
-
-def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
-    """Send a sample through the stages; StageError where one fails."""
-    encoded = encode(sample)  # before it runs: a stage may change it in place
-    preview = run_stages(runner, sample, model)
-    if error := preview.error:
-        next_step = "Nothing was registered; `preview` shows what each stage was given."
-        raise StageError(
-            error.what, next_step, stage=error.stage, problem=error.problem, lines=error.lines
-        ) from error.__cause__
-    return {"input": encoded, "output": encode_loosely(preview.output)}
-
-
-def _known_places(registry: Registry, state: RepositoryState | None) -> list[Place]:
-    """List what the newest version holds: what the new one shares with it is not written again."""
-    newest = next(state.current_revisions(), None) if state else None
-    try:
-        return registry.manifest(newest.registered.manifest).places() if newest else []
-    except Damaged:  # then nothing is shared with it
-        return []
-
-
-def _minor_version() -> str:
-    return ".".join(platform.python_version_tuple()[:2])
-
-
-def _check_number(number: object) -> int | None:
-    if number is None or (type(number) is int and number > 0):
-        return number
-    raise InvalidArgument(
-        f"model_number is {number!r}.", "Give None for a new model, or the number of an existing one."
-    )
-
-
-def _check_instance(target: _Target, runner: Runner, instance: Any) -> None:
+def _check_instance(target: Target, runner: Runner, instance: Any) -> None:
     if instance is not None:
         return
     if target.number is None:
@@ -434,16 +216,6 @@ def _check_env(env: Sequence[str] | None) -> list[str]:
                 "Give names only, never values: ['API_KEY'].",
             )
     return list(dict.fromkeys(env or ()))
-
-
-@contextmanager
-def _staging_folder() -> Iterator[Path]:
-    # Resolved, because a runner that asks for its working directory gets the real path.
-    folder = Path(tempfile.mkdtemp(prefix="vessl_nb-")).resolve()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from vessl_nb.volume_paths import check_volume_path
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from _typeshed import ReadableBuffer
+
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import Layer
     from vessl_nb.storage.blobs import Blobs, Place
@@ -55,16 +57,24 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
     parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
     try:
-        for path, place in files.items():
-            target = building / check_volume_path(path)  # a document may be hostile
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(blobs.view(place))
-            target.chmod(0o444)
-            os.utime(target, ns=(0, 0))  # what is written to later shows by its time
+        # A document may be hostile, and name paths outside.
+        contents = {check_volume_path(path): blobs.view(place) for path, place in files.items()}
+        write_files(building, contents)
+        for path in contents:
+            (building / path).chmod(0o444)
+            os.utime(building / path, ns=(0, 0))  # what is written to later shows by its time
         _replace(volume, building, files)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return volume
+
+
+def write_files(folder: Path, contents: Mapping[str, ReadableBuffer]) -> None:
+    """Write files below a folder, of two with one path the later one."""
+    for path, content in contents.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,309 @@
+"""A version that is complete but not committed: everything that may fail is done, then all of it is written at once."""
+
+from __future__ import annotations
+
+import marshal
+import platform
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vessl_nb.capture.artifacts import find_artifacts
+from vessl_nb.capture.origin import find_origin
+from vessl_nb.capture.pickles import NO_MODEL, capture, full_name
+from vessl_nb.capture.requirements import package_versions
+from vessl_nb.capture.source import write_source
+from vessl_nb.errors import Damaged, InvalidArgument, StageError
+from vessl_nb.loading import call_load_model, working_directory
+from vessl_nb.manifest import Code, Manifest, Pickles, Requirement, encode_manifest
+from vessl_nb.registry.documents import Registered
+from vessl_nb.registry.names import Tag, check_text
+from vessl_nb.registry.version import Version
+from vessl_nb.registry.volume import files_of, write_files
+from vessl_nb.runner import Runner, overrides
+from vessl_nb.stages import run_stages
+from vessl_nb.values.encoding import encode, encode_loosely
+from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from vessl_nb.capture.pickles import Captured
+    from vessl_nb.manifest import Origin
+    from vessl_nb.registry.documents import Body
+    from vessl_nb.registry.registry import Registry
+    from vessl_nb.registry.state import ModelState, RepositoryState
+    from vessl_nb.storage.blobs import Content, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the user said of a version, checked."""
+
+    requirements: list[str]
+    artifacts: dict[str, str]
+    samples: list[Any]
+    tags: dict[str, Tag]
+    aliases: list[str]
+    description: str
+    env: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a version goes."""
+
+    registry: Registry
+    organization: str
+    repository_name: str
+    number: int | None
+
+    def find(self) -> RepositoryState | None:
+        """Read the repository as it is; NotFound where a number is given that it does not have."""
+        if self.number is None:
+            self.registry.check_new(self.organization, self.repository_name)
+            return self.registry.find(self.organization, self.repository_name)
+        state = self.registry.repository(self.organization, self.repository_name)
+        state.model(self.number)
+        return state
+
+    def model(self, state: RepositoryState | None) -> ModelState | None:
+        """Give the model that is overwritten, if one is."""
+        return state.model(self.number) if state and self.number is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A version that is complete and checked, of which nothing is written yet."""
+
+    runner: Runner
+    model: str  # the full name of its type; empty where the runner loads it itself
+    props: dict[str, str] | None
+    examples: list[dict[str, Any]]
+    captured: Captured
+    source: bytes
+    packages: dict[str, str]
+    origin: Origin
+    local_files: dict[str, Path]
+    old_files: dict[str, Place]
+
+
+def register(target: Target, before: RepositoryState | None, runner: Runner, instance: Any, said: Said) -> Version:
+    """Stage a version, write what it holds, and commit it.
+
+    Parameters
+    ----------
+    target
+        Where it goes.
+    before
+        The repository as it was when the arguments were checked; None where there is none yet.
+    runner, instance
+        The runner, and the model; None where the runner loads it from files that are there.
+    said
+        What the user said of it.
+
+    Returns
+    -------
+    Version
+        The new version.
+    """
+    existing = target.model(before)
+    with _staging_folder() as folder:
+        return _commit(target, before, existing, _stage(target, existing, runner, instance, said, folder), said)
+
+
+def _stage(
+    target: Target, existing: ModelState | None, runner: Runner, instance: Any, said: Said, staging: Path
+) -> Staged:
+    """Do everything that may fail: save, find the files, answer the samples, pickle."""
+    props = _save(runner, instance, staging) if instance is not None and overrides(runner, "save_model") else None
+    local_files = _find_files(said.artifacts, staging)
+    old_files = files_of(target.registry, existing.layers) if existing else {}
+    check_no_clash([*old_files, *local_files])
+    is_pickled = not overrides(runner, "load_model")
+    model = instance
+    if said.samples and not is_pickled:
+        # What will answer is what load_model gives, so it answers now.
+        model = _load_from_files(target.registry, runner, props, said.artifacts, old_files, local_files)
+    # The samples run first: whatever they leave behind in the model is then the same in pickles and buffers.
+    examples = [_answer(runner, model, sample) for sample in said.samples]
+    captured = capture(runner, instance if is_pickled else NO_MODEL)
+    return Staged(
+        runner,
+        full_name(type(instance)) if is_pickled else "",
+        props,
+        examples,
+        captured,
+        write_source(captured).encode(),
+        package_versions([type(instance), *map(type, captured.values.values())]),
+        find_origin(),
+        local_files,
+        old_files,
+    )
+
+
+def _write_blobs(
+    target: Target, before: RepositoryState | None, staged: Staged, said: Said
+) -> Callable[[RepositoryState], Registered]:
+    """Put all that a version holds on disk; give the function that makes its document, once its number is known."""
+    captured = staged.captured
+    code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
+    contents: list[Content] = [
+        captured.pickles, code, staged.source, *captured.buffers, *staged.local_files.values()
+    ]  # fmt: skip
+    places, added = target.registry.store(contents, _known_places(target.registry, before))
+    pickles_place, code_place, source_place, *others = places
+    buffers, files = others[: len(captured.buffers)], others[len(captured.buffers) :]
+    manifest = Manifest(
+        runner=staged.runner.__name__,
+        model=staged.model,
+        pickles=Pickles(
+            place=pickles_place, objects=["runner", "model"] if staged.model else ["runner"], buffers=buffers
+        ),
+        code=Code(place=code_place, python=_minor_version()) if code else None,
+        captures=captured.captures,
+        source=source_place if staged.source else None,
+        props=staged.props,
+        artifacts=said.artifacts,
+        files=dict(zip(staged.local_files, files, strict=True)),
+        requirements=[Requirement(line, "declared") for line in said.requirements],
+        env=said.env,
+        python=platform.python_version(),
+        packages=staged.packages,
+        origin=staged.origin,
+    )
+    [manifest_place], added_manifest = target.registry.store([encode_manifest(manifest)])
+    examples = [msgspec.json.encode(staged.examples)] if staged.examples else []
+    example_places, added_examples = target.registry.store(examples)
+    volume = {**staged.old_files, **manifest.files}
+    held = {
+        place.digest: place.length for place in (*manifest.places(), *volume.values(), manifest_place, *example_places)
+    }
+
+    def make_document(state: RepositoryState) -> Registered:
+        model = target.model(state)
+        return Registered(
+            number=model.number if model else state.next_number(),
+            revision=len(model.revisions) + 1 if model else 1,
+            manifest=manifest_place,
+            examples=example_places[0] if example_places else None,
+            runner=manifest.runner,
+            size=sum(held.values()),
+            added=added + added_manifest + added_examples,
+            requirements=said.requirements,
+            tags=said.tags,
+            aliases=said.aliases,
+            description=said.description,
+        )
+
+    return make_document
+
+
+def _commit(
+    target: Target, before: RepositoryState | None, existing: ModelState | None, staged: Staged, said: Said
+) -> Version:
+    make_document = _write_blobs(target, before, staged, said)
+
+    def decide(state: RepositoryState) -> Body:
+        model = target.model(state)
+        if model and existing and model.layers != existing.layers:  # files came since
+            check_no_clash([*files_of(target.registry, model.layers), *staged.local_files])
+        return make_document(state)
+
+    state, body = target.registry.commit(target.organization, target.repository_name, decide)
+    assert isinstance(body, Registered)  # noqa: S101  # it is what decide made
+    return Version.of(target.registry, state, state.models[body.number].revisions[body.revision - 1])
+
+
+def _find_files(artifacts: dict[str, str], staging: Path) -> dict[str, Path]:
+    """Collect the files that go into the volume: those that save_model wrote, and the artifacts."""
+    files = {check_volume_path(path): file for path, file in walk_folder(staging).items()}
+    for path, file in find_artifacts(artifacts, [staging, Path.cwd()] if artifacts else []).items():
+        if path in files and files[path] != file:
+            raise InvalidArgument(
+                f"save_model wrote {path!r}, which the artifact {str(file)!r} claims as well.",
+                "Give the artifact another target.",
+            )
+        files[path] = file
+    return files
+
+
+def _save(runner: Runner, instance: Any, staging: Path) -> dict[str, str] | None:
+    """Let the runner save its model into the staging folder, and check the props."""
+    with working_directory(staging):
+        try:
+            props: object = runner.save_model(instance)
+        except Exception as error:
+            next_step = "It runs in the version's volume, a new folder. Nothing was registered."
+            raise StageError.from_exception(runner.__name__, "save_model", error, next_step) from error
+    if props is None:
+        return None
+    if not isinstance(props, dict) or not all(isinstance(text, str) for item in props.items() for text in item):
+        raise InvalidArgument(
+            f"{runner.__name__}.save_model returned {props!r}, not a dictionary of text to text.",
+            'Return something like {"path": "model.pt"}.',
+        )
+    for name, value in props.items():
+        for text in (name, value):
+            check_text(f"{runner.__name__}.save_model's {name!r}", text)
+        if str(staging) in value:
+            raise InvalidArgument(
+                f"{runner.__name__}.save_model returned {name}={value!r}: a path into a folder that will be gone.",
+                f"Return it relative to the working directory: {value.replace(f'{staging}/', '')!r}.",
+            )
+    return props
+
+
+def _load_from_files(
+    registry: Registry,
+    runner: Runner,
+    props: dict[str, str] | None,
+    artifacts: dict[str, str],
+    old_files: Mapping[str, Place],
+    local_files: Mapping[str, Path],
+) -> Any:
+    """Load a model as the registered version will, from the files that its volume will have."""
+    with _staging_folder() as volume:
+        write_files(volume, {path: registry.blobs.view(place) for path, place in old_files.items()})
+        write_files(volume, {path: file.read_bytes() for path, file in local_files.items()})
+        return call_load_model(runner, props, dict(artifacts), volume)  # a copy: it may change what it is given
+
+
+def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
+    """Send a sample through the stages; StageError where one fails."""
+    encoded = encode(sample)  # before it runs: a stage may change it in place
+    preview = run_stages(runner, sample, model)
+    if error := preview.error:
+        next_step = "Nothing was registered; `preview` shows what each stage was given."
+        raise StageError(
+            error.what, next_step, stage=error.stage, problem=error.problem, lines=error.lines
+        ) from error.__cause__
+    return {"input": encoded, "output": encode_loosely(preview.output)}
+
+
+def _known_places(registry: Registry, state: RepositoryState | None) -> list[Place]:
+    """List what the newest version holds: what the new one shares with it is not written again."""
+    newest = next(state.current_revisions(), None) if state else None
+    try:
+        return registry.manifest(newest.registered.manifest).places() if newest else []
+    except Damaged:  # then nothing is shared with it
+        return []
+
+
+def _minor_version() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+@contextmanager
+def _staging_folder() -> Iterator[Path]:
+    # Resolved, because a runner that asks for its working directory gets the real path.
+    folder = Path(tempfile.mkdtemp(prefix="vessl_nb-")).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
