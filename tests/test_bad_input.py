@@ -212,7 +212,9 @@ class TestNumberAndInstance:
 
     @pytest.mark.parametrize("number", [0, -1, True, "1", 1.0, np.int64(1)], ids=repr)
     def test_a_number_that_is_none(self, refuses, number):
-        with refuses(InvalidArgument, f"model_number is {number!r}", "number of an existing one"):
+        with refuses(
+            InvalidArgument, f"model_number is {number!r}", "number of an existing model", "None makes a new one"
+        ):
             register(model_number=number)
 
     @pytest.mark.parametrize("number", [0, -1, True, "1", 1.0, np.int64(1), None], ids=repr)

@@ -114,7 +114,10 @@ def check_number(number: object) -> int:
         It is no integer from 1 up.
     """
     if type(number) is not int or number < 1:  # True is an int to Python, and 1.0 is in a dictionary that has 1
-        raise InvalidArgument(f"model_number is {number!r}.", "Give the number of an existing one: 1, 2, 3 ... (In registering, None makes a new model.)")
+        raise InvalidArgument(
+            f"model_number is {number!r}.",
+            "Give the number of an existing model: 1, 2, 3 ... Where a model is registered, None makes a new one.",
+        )
     return number
 
 
