@@ -98,6 +98,7 @@ class TestList:
         assert says("list").splitlines() == [
             "All model repositories",
             "  No versions yet. Register one: %vessl_register NAME",
+            f"  Looked in {registry_root}",
         ]
         assert not registry_root.exists()
 
@@ -177,6 +178,12 @@ class TestShow:
 
     def test_an_empty_registry(self):
         assert fails("show", "iris")[0].startswith("There is no model repository 'iris' in ")
+
+    def test_the_examples_are_shown_beside_the_source(self, iris):
+        vessl.register_model("iris", 2, vessl.load("iris").runner, vessl.load("iris").model, sample={"x": [1] * 99})
+        shown = says("show", "iris")
+        assert '  Example        {"x": [1, 1, 1' in shown
+        assert "class Iris" in says("show", "iris:1")
 
 
 class TestRun:

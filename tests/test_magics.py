@@ -649,7 +649,7 @@ class TestLine:
             (
                 """--sample {"x": [1, 2]}""",
                 "%vessl_register does not take '[1, 2]}'.",
-                "Put an expression that has spaces in quotes: --sample '{\"x\": [1, 2]}'",
+                "Put the whole of it in single quotes: --sample '{\"x\": [1, 2]}'",
             ),
             ("""--sample '{"x": [1]}""", """No closing quotation in: iris --sample '{"x": [1]}""", "Close the quote."),
             ("--tag a=b\\", "No escaped character in: iris --tag a=b\\", "Take the backslash at its end away."),
@@ -660,9 +660,15 @@ class TestLine:
             ),
             (
                 "--sample 'a b'",
-                "--sample a b is no Python expression.",
-                "Put it in quotes: --sample '{\"x\": [1, 2]}'",
+                "--sample a b is no Python expression: invalid syntax.",
+                "Put the whole of it in single quotes: --sample '{\"x\": [1, 2]}'",
             ),
+            (
+                "--sample {'x':[1]}",
+                "--sample {x:[1]}: there is no variable 'x'.",
+                "Put the whole of it in single quotes: --sample '{\"x\": [1, 2]}'",
+            ),
+            ("more", "%vessl_register does not take 'more'.", "%vessl_register? shows what it takes."),
             ("--model cfl", "--model cfl: there is no variable 'cfl'.", "Did you mean 'clf'?"),
             ("--model zzz", "--model zzz: there is no variable 'zzz'.", "Define it in a cell first."),
             (

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_MOST_CHARACTERS = 80  # of an example, for each of its sides
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -91,6 +94,8 @@ def _demo(chosen: argparse.Namespace) -> None:
 def _list(chosen: argparse.Namespace) -> None:
     table = VersionsTable(chosen.repository)
     _say(versions_text(table.title, table.rows, in_full=True))
+    if not table.rows:
+        _say(f"  Looked in {open_registry().root}")
 
 
 def _show(chosen: argparse.Namespace) -> None:
@@ -98,6 +103,8 @@ def _show(chosen: argparse.Namespace) -> None:
     state, revision = registry.resolve(parse_reference(chosen.reference))
     version = Version.of(registry, state, revision)
     _say(version_text(version.face(), in_full=True))
+    for example in version.examples:
+        _say(f"  Example        {_shortened(example['input'])} -> {_shortened(example['output'])}")
     if version.source:
         _say(f"\n{version.source.rstrip()}")
 
@@ -122,6 +129,11 @@ def _read_json(path: str) -> Any:
         raise InvalidArgument(
             f"{name} is no JSON: {error}.", 'It must hold one JSON value, such as {"x": [1, 2]}.'
         ) from None
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
 
 
 def _plain(value: Any) -> Any:

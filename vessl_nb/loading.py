@@ -76,7 +76,8 @@ class LoadedModel:
             stage = "postprocess_data"
             return self._postprocess(answer)
         except Exception as error:
-            raise StageError.from_exception(self.runner.__name__, stage, error) from error
+            next_step = "preview(data) shows what each stage was given."
+            raise StageError.from_exception(self.runner.__name__, stage, error, next_step) from error
 
     def preview(self, data: Any) -> Preview:
         """Send a sample through the three stages, and keep what each of them returns."""

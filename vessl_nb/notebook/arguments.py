@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")  # as a POSIX shell sees it, its quotes included
 
 
+_QUOTE_IT = "Put the whole of it in single quotes: --sample '{\"x\": [1, 2]}'"
+
+
 def expand(line: str, variables: Mapping[str, Any]) -> str:
     """Put variables in place of ``{name}`` and ``$name``, as IPython does for every magic.
 
@@ -72,10 +75,9 @@ def _unknown(parser: MagicArgumentParser, words: Sequence[str]) -> InvalidArgume
             f"%{parser.prog} has no option {option!r}.",
             nearest(option, known) or f"It has: {', '.join(known) or 'none'}.",
         )
-    return InvalidArgument(
-        f"%{parser.prog} does not take {' '.join(words)!r}.",
-        "Put an expression that has spaces in quotes: --sample '{\"x\": [1, 2]}'",
-    )
+    is_expression = any(mark in word for word in words for mark in "{}[]():,=")
+    step = _QUOTE_IT if is_expression else f"%{parser.prog}? shows what it takes."
+    return InvalidArgument(f"%{parser.prog} does not take {' '.join(words)!r}.", step)
 
 
 def evaluate(expression: str, option: str, variables: dict[str, Any]) -> Any:
@@ -88,17 +90,16 @@ def evaluate(expression: str, option: str, variables: dict[str, Any]) -> Any:
     """
     try:
         code = compile(expression.strip(), f"<{option}>", "eval")
-    except (SyntaxError, ValueError):  # a null byte is a ValueError
-        raise InvalidArgument(
-            f"{option} {expression} is no Python expression.", "Put it in quotes: --sample '{\"x\": [1, 2]}'"
-        ) from None
+    except (SyntaxError, ValueError) as error:  # a null byte is a ValueError
+        problem = getattr(error, "msg", str(error))
+        raise InvalidArgument(f"{option} {expression} is no Python expression: {problem}.", _QUOTE_IT) from None
     try:
         return eval(code, variables)  # noqa: S307  # the user's own code, in their kernel
     except NameError as error:
         near = nearest(error.name or "", dict(own_variables(variables)))
-        raise InvalidArgument(
-            f"{option} {expression}: there is no variable {error.name!r}.", near or "Define it in a cell first."
-        ) from None
+        # Where braces or brackets came without quotes around them, the shell's rules took those inside.
+        step = _QUOTE_IT if any(bracket in expression for bracket in "{[(") else "Define it in a cell first."
+        raise InvalidArgument(f"{option} {expression}: there is no variable {error.name!r}.", near or step) from None
     except Exception as error:
         first_line = str(error).partition("\n")[0]
         raise InvalidArgument(

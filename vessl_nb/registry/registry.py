@@ -88,7 +88,7 @@ class Registry:
             have = [state.qualified for state in self.repositories()]
             raise NotFound(
                 f"There is no model repository {wanted!r} in {self.root}.",
-                nearest(wanted, have) or (f"There are: {', '.join(have[:10])}." if have else "It is empty."),
+                nearest(wanted, have) or (f"There are: {', '.join(have[:10])}." if have else _nothing_in(self.root)),
             )
         return state
 
@@ -207,6 +207,10 @@ class Registry:
         if repository.state is not None:
             self._repositories[key] = repository
         return repository.state
+
+
+def _nothing_in(root: Path) -> str:
+    return "It is empty." if root.exists() else "That folder does not exist: is VESSL_NB_REGISTRY right?"
 
 
 class _Repository:

@@ -142,7 +142,11 @@ class RepositoryState:
         if reference.number is None:
             newest = next(self.current_revisions(), None)
             if newest is None:
-                raise NotFound(f"{self.qualified} has no version that can be served.", "Register one in it first.")
+                last = max(self.models, default=None)
+                raise NotFound(
+                    f"{self.qualified} has no version that can be served.",
+                    f"Register a runner for it: register_model({self.name!r}, {last}, YourRunner)",
+                )
             return newest
         revisions = self.model(reference.number).revisions
         if not revisions:

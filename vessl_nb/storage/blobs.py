@@ -90,7 +90,7 @@ class Blobs:
         places : list of Place
             One for each content, in order. When this returns they are on disk.
         added : int
-            How many bytes were written.
+            How many bytes of contents were written.
         """
         found = self._present(known)
         digests = [_digest_of(content) for content in contents]
@@ -109,7 +109,8 @@ class Blobs:
             places = _lay_out(small)
             blob = places[0].blob or places[0].digest
             end = places[-1].offset + places[-1].length
-            added += self._create(blob, end, _checked(blob, _pack(places, small)))
+            if self._create(blob, end, _checked(blob, _pack(places, small))):
+                added += sum(place.length for place in places)
             found.update((place.digest, place) for place in places)
         return [found[digest] for digest in digests], added
 
