@@ -14,7 +14,7 @@ Among the blobs, each registered revision has
 - its manifest, JSON: `vessl_nb.manifest` describes every field, and the streams of pickles that it names;
 - its examples, JSON, where samples were given: ``[{"input": ..., "output": ...}, ...]``, in the encoding of
   `vessl_nb.values.encoding`;
-- its contents, at the places that the manifest names: pickles and their buffers, ``runner.py``, files.
+- its contents, at the places that the manifest names: pickles and their buffers, byte code, ``runner.py``, files.
 
 Of vessl_nb, pickles name the functions of `vessl_nb.storage.restore` and the classes of `vessl_nb.runner`, and nothing
 else; of cloudpickle, what it puts there.
