@@ -11,7 +11,7 @@
 
 Among the blobs, each registered revision has
 
-- its manifest, JSON: `vessl_nb.manifest` describes every field, and the streams of pickles that it names;
+- its manifest, JSON: `vessl_nb.manifest` describes every field;
 - its examples, JSON, where samples were given: ``[{"input": ..., "output": ...}, ...]``, in the encoding of
   `vessl_nb.values.encoding`;
 - its contents, at the places that the manifest names: pickles and their buffers, byte code, ``runner.py``, files.
