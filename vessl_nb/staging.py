@@ -25,8 +25,7 @@ from vessl_nb.registry.documents import Registered
 from vessl_nb.registry.names import Tag, check_text
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import files_of, write_files
-from vessl_nb.runner import Runner, overrides
-from vessl_nb.stages import run_stages
+from vessl_nb.runner import STAGES, Runner, overrides
 from vessl_nb.values.encoding import encode, encode_loosely
 from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
@@ -277,13 +276,15 @@ def _load_from_files(
 def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
     """Send a sample through the stages; StageError where one fails."""
     encoded = encode(sample)  # before it runs: a stage may change it in place
-    preview = run_stages(runner, sample, model)
-    if error := preview.error:
-        next_step = "Nothing was registered; `preview` shows what each stage was given."
-        raise StageError(
-            error.what, next_step, stage=error.stage, problem=error.problem, lines=error.lines
-        ) from error.__cause__
-    return {"input": encoded, "output": encode_loosely(preview.output)}
+    value = sample
+    for stage in STAGES:
+        method = getattr(runner, stage)
+        try:
+            value = method(model, value) if stage == "predict" else method(value)
+        except Exception as error:
+            next_step = "Nothing was registered; `preview` shows what each stage was given."
+            raise StageError.from_exception(runner.__name__, stage, error, next_step) from error
+    return {"input": encoded, "output": encode_loosely(value)}
 
 
 def _known_places(registry: Registry, state: RepositoryState | None) -> list[Place]:
