@@ -464,6 +464,25 @@ def test_runner_py_has_what_a_person_wants_to_read():
     )
 
 
+def test_runner_py_finds_the_right_one_of_two_names():
+    namespace = run_cells(
+        "class First:\n    def helper(self): return 'wrong'\n\nif True:\n    def helper(x):\n        return x + 1",
+        RUNNER.format(body="helper(data)"),
+    )
+    source = write_source(capture(namespace["Runner"]))
+    assert source.startswith("import vessl_nb as vessl\n\n\ndef helper(x):\n    return x + 1\n\n\nclass Runner(")
+
+
+def test_runner_py_of_a_class_with_text_at_the_margin():
+    namespace = run_cells(
+        "if True:\n    class Runner(vessl.RunnerBase):\n        TEXT = '''\nat the margin\n'''\n        @staticmethod\n"
+        "        def predict(model, data): return data"
+    )
+    source = write_source(capture(namespace["Runner"]))
+    assert "\nat the margin\n" in source
+    assert source.splitlines()[3] == "class Runner(vessl.RunnerBase):"
+
+
 def test_pickles_name_nothing_of_the_notebook(through):
     cls = runner("model", "x = 1")
     captured = through(cls, {"a": np.ones(5000)})[2]

@@ -65,14 +65,15 @@ def _node_source(filename: str, name: str, line: int) -> str:
     lines = linecache.getlines(filename)
     try:
         tree = ast.parse("".join(lines))
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # a null byte is a ValueError
         return ""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-            start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if line == 0 or start <= line <= (node.end_lineno or start):
-                indent = node.col_offset
-            own = [line if line[:indent].strip() else line[indent:] for line in lines[start - 1 : node.end_lineno]]
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name != name:
+            continue
+        start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        if line == 0 or start <= line <= (node.end_lineno or start):
+            indent = node.col_offset
+            own = [text if text[:indent].strip() else text[indent:] for text in lines[start - 1 : node.end_lineno]]
             return "".join(own).rstrip()
     return ""
 
