@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from vessl_nb.capture.unpicklable import explain_unpicklable
-from vessl_nb.errors import CannotPickle
 from vessl_nb.manifest import Capture
 from vessl_nb.storage import restore
 from vessl_nb.storage.pickling import BufferPickler
@@ -178,8 +177,6 @@ def _dump(pickler: _Pickler, value: Any, name: str, way_out: str) -> None:
 def _check_alone(value: Any, name: str) -> None:
     try:
         _Pickler().dump(value)
-    except CannotPickle:
-        raise
     except Exception as error:
         raise explain_unpicklable(value, name, error, _CREATE_IT_THERE) from error
 
