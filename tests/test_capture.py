@@ -44,19 +44,20 @@ def through(tmp_path):
 
     def send(runner, model=NO_MODEL):
         captured = capture(runner, model)
-        blobs = Blobs(Folder(tmp_path / "root"))
-        [pickles, code, *buffers], _ = blobs.store(
-            [captured.pickles, marshal.dumps(captured.code, 2), *captured.buffers]
-        )
+        folder = Folder(tmp_path / "root")
+        blobs = Blobs(folder)
+        with folder.writer.pins() as pins:
+            pieces, _ = blobs.store(captured.pieces, pins)
+            [code, *buffers], _ = blobs.store([marshal.dumps(captured.code, 2), *captured.buffers], pins)
         manifest = Manifest(
             runner="Runner",
             pickles=Pickles(
-                place=pickles, objects=["runner"] if model is NO_MODEL else ["runner", "model"], buffers=buffers
+                pieces=pieces, objects=["runner"] if model is NO_MODEL else ["runner", "model"], buffers=buffers
             ),
             code=Code(place=code, python="3"),
             python="3",
         )
-        loaded_runner, loaded_model = load_manifest(manifest, blobs, {})
+        loaded_runner, loaded_model = load_manifest(manifest, blobs)
         return loaded_runner, loaded_model, captured
 
     return send
@@ -97,7 +98,7 @@ def test_captures_are_listed_with_what_they_add(through):
     assert loaded.predict(None, 7) == 8.0
     sizes = {capture.name: (capture.type, capture.size > 800_000) for capture in captured.captures}
     assert sizes == {"TABLE": ("numpy.ndarray", True), "WORDS": ("list", False)}
-    assert len(captured.pickles) < 10_000
+    assert sum(map(len, captured.pieces)) < 10_000
 
 
 def test_no_pickle_holds_code(through):
@@ -108,7 +109,7 @@ def test_no_pickle_holds_code(through):
     model = namespace["Net"]()
     loaded, loaded_model, captured = through(namespace["Runner"], model)
     assert loaded.predict(loaded_model, 1) == 2
-    opcodes = pickle_globals(captured.pickles)
+    opcodes = pickle_globals(b"".join(captured.pieces))
     assert "vessl_nb.storage.restore.code" in opcodes
     assert not [name for name in opcodes if "CodeType" in name or name.endswith("_make_code")]
     assert {"Runner.predict", "Net.__init__", "Net.__init__.<locals>.<lambda>"} < set(captured.code)
@@ -221,7 +222,7 @@ def test_cached_functions_and_new_types_load_elsewhere(through):
     namespace = run_cells(cell, RUNNER.format(body="(fib(20), fib.cache_parameters()['maxsize'], UserId(3))"))
     loaded, _, captured = through(namespace["Runner"])
     assert loaded.predict(None, None) == (6765, 7, 3)
-    assert not [name for name in pickle_globals(captured.pickles) if name.startswith("__main__")]
+    assert not [name for name in pickle_globals(b"".join(captured.pieces)) if name.startswith("__main__")]
 
 
 def test_a_class_whose_unpickling_uses_other_captures_finds_them(through):
@@ -442,7 +443,7 @@ def test_the_same_runner_gives_the_same_bytes_in_another_process():
         "def helper(x): return x\n"
         "import marshal\n"
         "captured = capture(Runner)\n"
-        "print(hashlib.md5(captured.pickles + marshal.dumps(captured.code, 2)).hexdigest())\n"
+        "print(hashlib.md5(b''.join(captured.pieces) + marshal.dumps(captured.code, 2)).hexdigest())\n"
     )
     outs = {subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout for _ in range(2)}
     assert len(outs) == 1
@@ -486,4 +487,4 @@ def test_runner_py_of_a_class_with_text_at_the_margin():
 def test_pickles_name_nothing_of_the_notebook(through):
     cls = runner("model", "x = 1")
     captured = through(cls, {"a": np.ones(5000)})[2]
-    assert not [name for name in pickle_globals(captured.pickles) if name.startswith("__main__")]
+    assert not [name for name in pickle_globals(b"".join(captured.pieces)) if name.startswith("__main__")]

@@ -13,8 +13,11 @@ import pytest
 
 import vessl_nb as vessl
 from vessl_nb import manifest, runner
+from vessl_nb.errors import NotFound
 from vessl_nb.registry import documents
 from vessl_nb.registry.format import FORMAT
+from vessl_nb.registry.fsck import check_registry
+from vessl_nb.registry.registry import open_registry
 from vessl_nb.storage import blobs, journal, restore
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,12 +33,17 @@ def golden(tmp_path, monkeypatch):
 
 def test_the_listing_of_format_1():
     frame = vessl.versions().set_index("reference")
-    assert list(frame.index) == ["Tables:2", "Tables:2@1", "Tables:1", "lab/nets:2", "lab/nets:1"]
-    assert list(frame["runner"]) == ["FileRunner", "FileRunner", "TableRunner", "", "TorchRunner"]
+    assert list(frame.index) == [
+        "Tables:2", "Tables:2@1", "Tables:1", "words:4", "words:3", "words:2", "lab/nets:2", "lab/nets:1",
+    ]  # fmt: skip
+    assert list(frame["runner"]) == [
+        "FileRunner", "FileRunner", "TableRunner", "WordRunner", "WordRunner", "", "", "TorchRunner",
+    ]  # fmt: skip
+    assert list(frame.index[frame["archived"]]) == ["words:4"]
     assert frame.loc["Tables:1", "aliases"] == ("champion",)
     assert frame.loc["Tables:1", "description"] == "The first."
     assert frame.loc["Tables:1", ["tags.accuracy", "tags.note", "tags.ok"]].tolist() == [0.5, "ü", True]
-    assert str(frame.loc["Tables:1", "created"].date()) == "2026-11-23"
+    assert str(frame.loc["Tables:1", "created"].date()) == "2026-11-25"
     assert vessl.read_model("nets", 2, organization_name="lab").name == "files only"
 
 
@@ -47,6 +55,24 @@ def test_the_versions_of_format_1_load_and_run():
     assert [loaded.run(example["input"]) == example["output"] for example in loaded.version.examples] == [True, True]
     assert "class Table:" in loaded.version.source
     assert vessl.load("Tables:2").run(None) == "weights, again and labels"
+
+
+@SAME_PYTHON
+def test_archived_purged_and_deleted_versions_of_format_1():
+    loaded = vessl.load("words")
+    assert (loaded.version.reference, len(loaded.version.examples)) == ("words:3", 1)
+    assert loaded.run(1) == ["wörter", 1, 1]
+    assert len(loaded.version.manifest.pickles.pieces) > 2
+    assert vessl.load("words:4").run(0) == ["wörter", 0, 1]
+    with pytest.raises(NotFound, match="purged"):
+        vessl.load("words:2")
+    with pytest.raises(NotFound, match="deleted"):
+        vessl.load("words:1")
+
+
+def test_every_file_of_format_1_is_as_it_was_written():
+    report = check_registry(open_registry())
+    assert (report.problems, report.unreferenced) == ([], 0)
 
 
 @SAME_PYTHON
@@ -104,7 +130,7 @@ def test_the_fields_of_format_1():
         "Document": "number id stream previous time actor kind body",
         "Place": "digest length blob offset",
         "Manifest": "runner model pickles code captures source props artifacts files requirements env python packages origin",
-        "Pickles": "place objects buffers",
+        "Pickles": "pieces objects buffers",
         "Code": "place python",
         "Capture": "name type size",
         "RepositoryCreated": "description",
@@ -112,8 +138,13 @@ def test_the_fields_of_format_1():
         "FilesAdded": "number files",
         "Registered": ("number revision manifest examples runner size added requirements tags aliases description"),
         "AliasMoved": "alias number revision",
+        "Archived": "number undone",
+        "Deleted": "number",
+        "Purged": "number revision examples whole",
     }
-    assert list(documents.KINDS) == ["repository created", "model created", "files added", "registered", "alias moved"]
+    assert list(documents.KINDS) == [
+        "repository created", "model created", "files added", "registered", "alias moved", "archived", "deleted", "purged",
+    ]  # fmt: skip
 
 
 def test_what_pickles_of_format_1_name():

@@ -251,9 +251,10 @@ def test_a_document_that_names_a_path_outside_the_volume_writes_nothing_there(re
             return model
 
     vessl.create_model("iris")
-    [place], _ = open_registry().store([b"evil"])
-    body = FilesAdded(number=1, files={"../../../evil": place})
-    open_registry().commit("default", "iris", lambda _: body)
+    with open_registry().pins() as pins:
+        [place], _ = open_registry().blobs.store([b"evil"], pins)
+        body = FilesAdded(number=1, files={"../../../evil": place})
+        open_registry().commit("default", "iris", lambda _: body, pins)
     vessl.register_model("iris", 1, Loads)
     with pytest.raises(InvalidArgument, match="leaves the volume"):
         vessl.load("iris:1")
@@ -343,26 +344,20 @@ def test_threads_list_and_load_while_others_register():
     assert len(vessl.versions("iris")) == 41
 
 
-def test_what_changes_while_it_is_registered_is_refused_and_not_stored(tmp_path):
-    from vessl_nb.storage import blobs as blobs_module
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_what_changes_while_it_is_registered_is_refused_and_not_stored(tmp_path, size):
     from vessl_nb.storage.blobs import Blobs
     from vessl_nb.storage.folder import Folder
 
-    blobs = Blobs(Folder(tmp_path / "root"))
     path = tmp_path / "checkpoint"
-    path.write_bytes(b"a" * 2_000_000)
-    digest_of = blobs_module._digest_of
-
-    def digest_then_change(content):
-        digest = digest_of(content)
-        path.write_bytes(b"b" * 2_000_000)
-        return digest
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blobs_module, "_digest_of", digest_then_change)
+    path.write_bytes(b"a" * size)
+    folder = Folder(tmp_path / "root")
+    with folder.writer.pins() as pins:
+        add = pins.add
+        pins.add = lambda digests: (add(digests), path.write_bytes(b"b" * size))
         with pytest.raises(InvalidArgument, match="changed while it was registered"):
-            blobs.store([path])
-    assert not [file for file in (tmp_path / "root").rglob("*") if file.is_file()]
+            Blobs(folder).store([path], pins)
+    assert {file.name for file in (tmp_path / "root").rglob("*") if file.is_file()} == {"writer.json"}
 
 
 def test_a_damaged_repository_is_left_out_of_the_listing_with_a_warning(registry_root, anew):

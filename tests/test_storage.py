@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import blake3
@@ -15,9 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vessl_nb.errors import Damaged, RegistryError, VesslError
-from vessl_nb.storage.blobs import ALIGNMENT, LARGE, Blobs, Place
+from vessl_nb.registry.format import write_format
+from vessl_nb.storage import blobs as blobs_module
+from vessl_nb.storage import disk, verified
+from vessl_nb.storage.blobs import ALIGNMENT, LARGE, Blobs, Place, blob_key
 from vessl_nb.storage.folder import Folder
 from vessl_nb.storage.journal import Journal
+from vessl_nb.storage.user_cache import cache_folder
 
 
 class Said(msgspec.Struct):
@@ -32,81 +40,83 @@ def folder(tmp_path):
 # Folder
 
 
+def store(folder, contents, known=()):
+    with folder.writer.pins() as pins:
+        return Blobs(folder).store(contents, pins, known)
+
+
 def test_a_file_is_created_once_and_never_overwritten(folder):
-    assert folder.create("a/b", [b"first", b" part"])
-    assert not folder.create("a/b", [b"second"])
-    assert folder.read("a/b") == b"first part"
+    assert folder.create("a/b", b"first")
+    assert not folder.create("a/b", b"second")
+    assert folder.read("a/b") == b"first"
 
 
-def test_nothing_else_is_left_in_the_folder(folder):
-    folder.create("a/b", [b"x"])
-    folder.create("a/b", [b"y"])
+def test_nothing_of_the_writing_is_left(folder):
+    folder.create("a/b", b"x")
+    folder.create("a/b", b"y")
     assert [path.name for path in (folder.root / "a").iterdir()] == ["b"]
+    assert [path.name for path in folder.writer.folder.iterdir()] == ["writer.json"]
 
 
-def test_a_file_that_is_being_written_is_not_listed(folder):
-    folder.create("a/b", [b"x"])
-    (folder.root / "a" / ".0123.tmp").write_bytes(b"half")
-    assert folder.names("a") == ["b"]
+def test_a_writer_leaves_nothing_behind_when_its_process_ends(tmp_path):
+    script = "import pathlib, sys; from vessl_nb.storage.folder import Folder; Folder(pathlib.Path(sys.argv[1])).create('a/b', b'x')"
+    subprocess.run([sys.executable, "-c", script, tmp_path / "root"], check=True)
+    assert list((tmp_path / "root/writers").iterdir()) == []
 
 
-def test_files_take_the_permissions_of_the_root(folder):
+def test_files_take_permissions_and_group_of_the_root_and_are_read_only(folder):
     folder.root.mkdir()
-    folder.root.chmod(0o770)
-    folder.create("blobs/ab/c", [b"x"], read_only=True)
-    folder.create("journal/d", [b"x"])
-    modes = {
-        path: stat.S_IMODE((folder.root / path).stat().st_mode) for path in ("blobs/ab", "blobs/ab/c", "journal/d")
-    }
-    assert modes == {"blobs/ab": 0o770, "blobs/ab/c": 0o440, "journal/d": 0o660}
+    folder.root.chmod(0o2770)
+    if os.getuid() == 0:
+        os.chown(folder.root, -1, 4711)
+    folder.create("blobs/ab/c", b"x")
+    found = {path: (folder.root / path).stat() for path in ("blobs/ab", "blobs/ab/c", "writers")}
+    modes = {path: stat.S_IMODE(status.st_mode) for path, status in found.items()}
+    assert modes == {"blobs/ab": 0o2770, "blobs/ab/c": 0o440, "writers": 0o2770}
+    assert {status.st_gid for status in found.values()} == {folder.root.stat().st_gid}
 
 
 def test_a_file_where_a_folder_should_be_is_said_in_words(folder):
     folder.root.mkdir()
     (folder.root / "journal").write_text("not a folder")
     with pytest.raises(RegistryError, match=r"Cannot write .*journal/x.*directory") as caught:
-        folder.create("journal/x", [b"x"])
+        folder.create("journal/x", b"x")
     assert "VESSL_NB_REGISTRY" in caught.value.next_step
 
 
-def test_a_full_disk_is_said_in_words_and_leaves_nothing():
-    # /dev/full would do for one file; a file size limit fails wherever it is met.
-    import subprocess
-    import sys
+def test_a_file_system_without_hard_links_is_written_by_a_rename_that_refuses_to_replace(folder, monkeypatch):
+    monkeypatch.setattr(os, "link", _refuse)
+    assert folder.create("a/b", b"first")
+    assert not folder.create("a/b", b"second")
+    assert folder.read("a/b") == b"first"
 
-    script = """
-import pathlib, resource, signal, sys, tempfile
-from vessl_nb.storage.folder import Folder
-from vessl_nb.errors import RegistryError
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-root = pathlib.Path(tempfile.mkdtemp()) / "root"
-try:
-    Folder(root).create("blobs/x", [bytes(2000)])
-except RegistryError as error:
-    print(error, list(root.rglob("*.tmp")), (root / "blobs/x").exists())
-"""
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert "File too large" in out
-    assert out.strip().endswith("[] False")
+
+def test_a_file_system_that_can_only_replace_is_refused_in_words(folder, monkeypatch):
+    monkeypatch.setattr(os, "link", _refuse)
+    monkeypatch.setattr(disk, "_exclusive_rename", lambda: None)
+    with pytest.raises(RegistryError, match="neither hard links nor a rename that refuses to replace"):
+        write_format(folder)
+    assert not (folder.root / "format.json").exists()
+
+
+def _refuse(*_):
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 # Blobs
 
 
 def test_contents_come_back_and_are_stored_once(folder):
-    blobs = Blobs(folder)
     contents = [b"small", b"", b"small", os.urandom(LARGE), bytes(LARGE + 1)]
-    places, added = blobs.store(contents)
-    assert [blobs.read(place) for place in places] == contents
+    places, added = store(folder, contents)
+    assert [Blobs(folder).read(place) for place in places] == contents
     assert places[0] == places[2]
     assert added >= len(contents[3]) + len(contents[4])
-    again, added = Blobs(folder).store(contents)
-    assert (again, added) == (places, 0)
+    assert store(folder, contents) == (places, 0)
 
 
 def test_a_blob_is_named_by_what_is_in_it_and_read_only(folder):
-    Blobs(folder).store([b"one", b"two", bytes(LARGE)])
+    store(folder, [b"one", b"two", bytes(LARGE)])
     files = [path for path in (folder.root / "blobs").rglob("*") if path.is_file()]
     assert len(files) == 2
     for path in files:
@@ -116,40 +126,92 @@ def test_a_blob_is_named_by_what_is_in_it_and_read_only(folder):
 
 
 def test_small_contents_share_a_blob_aligned(folder):
-    places, _ = Blobs(folder).store([b"a" * 10, b"b" * 100, b"c"])
+    places, _ = store(folder, [b"a" * 10, b"b" * 100, b"c"])
     assert len({place.blob for place in places}) == 1
     assert all(place.offset % ALIGNMENT == 0 for place in places)
 
 
 def test_what_an_earlier_writer_has_is_referred_to(folder):
-    blobs = Blobs(folder)
-    known, _ = blobs.store([b"weights", b"other"])
-    places, added = blobs.store([b"weights", b"new"], known)
+    known, _ = store(folder, [b"weights", b"other"])
+    places, added = store(folder, [b"weights", b"new"], known)
     assert places[0] == known[0]
     assert added == len(b"new")
+
+
+@pytest.mark.parametrize("size", [1000, 2 * LARGE])
+def test_what_is_lost_or_cut_short_is_written_again(folder, size):
+    content = os.urandom(size)
+    [place], _ = store(folder, [content])
+    path = folder.path(blob_key(place.digest))
+    path.chmod(0o600)
+    path.write_bytes(content[:-1])
+    assert store(folder, [content], [place])[0] == [place]
+    assert Blobs(folder).read(place) == content
+    path.unlink()
+    assert store(folder, [content], [place])[0] == [place]
+    assert Blobs(folder).read(place) == content
 
 
 def test_files_are_stored_as_their_bytes_are(folder, tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(os.urandom(3 * LARGE + 5))
-    blobs = Blobs(folder)
-    (from_file, from_memory), _ = blobs.store([path, path.read_bytes()])
+    (from_file, from_memory), _ = store(folder, [path, path.read_bytes()])
     assert from_file == from_memory
-    assert blobs.read(from_file) == path.read_bytes()
+    assert Blobs(folder).read(from_file) == path.read_bytes()
+    Blobs(folder).copy(from_file, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes()
 
 
 def test_writing_to_a_view_leaves_the_file_alone(folder):
     blobs = Blobs(folder)
-    [place], _ = blobs.store([b"weights"])
-    view = blobs.view(place)
-    view[:] = b"changed"
-    assert blobs.read(place) == b"weights"
+    for content in (b"weights", bytes(LARGE)):
+        [place], _ = store(folder, [content])
+        view = blobs.view(place)
+        view[:7] = b"changed"
+        assert blobs.read(place) == content
+
+
+def test_a_view_keeps_no_descriptor_open(folder):
+    places, _ = store(folder, [os.urandom(LARGE) for _ in range(20)])
+    before = len([*Path("/dev/fd").iterdir()])
+    views = Blobs(folder).map(places)
+    assert len([*Path("/dev/fd").iterdir()]) == before
+    assert len(views) == 20
+
+
+def test_a_blob_is_read_through_but_once_on_a_machine(folder, monkeypatch):
+    [place], _ = store(folder, [os.urandom(LARGE)])
+    verified._notes.clear()  # as in another process
+    monkeypatch.setattr(blobs_module, "_threads_for", None)  # which hashing begins with
+    assert Blobs(folder).view(place).nbytes == LARGE
+
+
+def test_a_blob_that_was_touched_is_read_through_again(folder):
+    content = os.urandom(LARGE)
+    [place], _ = store(folder, [content])
+    path = folder.path(blob_key(place.digest))
+    before = path.stat()
+    path.chmod(0o600)
+    path.write_bytes(b"?" + content[1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # even if it looks as old as before
+    with pytest.raises(Damaged, match=place.digest):
+        Blobs(folder).view(place)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"x" * 7, os.urandom(100)])
+def test_a_garbled_note_of_what_was_verified_only_costs_time(folder, garbage):
+    [place], _ = store(folder, [bytes(LARGE)])
+    note = cache_folder() / "verified"
+    note.write_bytes(garbage)
+    verified._notes.clear()
+    assert Blobs(folder).view(place).nbytes == LARGE
+    assert note.stat().st_size == len(garbage) + verified.KEY
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "remove"])
 def test_damage_is_found_and_named(folder, damage):
-    [place, other], _ = Blobs(folder).store([os.urandom(LARGE), os.urandom(LARGE)])
-    path = folder.path(f"blobs/{place.digest[:2]}/{place.digest}")
+    [place, other], _ = store(folder, [os.urandom(LARGE), os.urandom(LARGE)])
+    path = folder.path(blob_key(place.digest))
     path.chmod(0o600)
     data = bytearray(path.read_bytes())
     data[1000] ^= 1
@@ -168,16 +230,18 @@ def test_damage_is_found_and_named(folder, damage):
 @given(st.lists(st.binary(max_size=200), max_size=20))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_small_contents_come_back(tmp_path, contents):
-    blobs = Blobs(Folder(tmp_path / "root"))
-    places, _ = blobs.store(contents)
-    assert [blobs.read(place) for place in places] == contents
+    folder = Folder(tmp_path / "root")
+    places, _ = store(folder, contents)
+    assert [Blobs(folder).read(place) for place in places] == contents
 
 
 def test_a_place_that_lies_outside_its_blob_is_refused(folder):
-    blobs = Blobs(folder)
-    [place, _], _ = blobs.store([b"a", b"b"])
-    with pytest.raises(Damaged, match="too short"):
-        blobs.read(Place(place.digest, 1000, place.blob, place.offset))
+    [place, _], _ = store(folder, [b"a", b"b"])
+    outside = Place(place.digest, 1000, place.blob, place.offset)
+    with pytest.raises(Damaged, match="long instead of"):
+        Blobs(folder).view(outside)
+    with pytest.raises(Damaged, match="not what was written"):
+        Blobs(folder).read(outside)
 
 
 # Journal
@@ -249,6 +313,7 @@ def test_a_changed_document_is_found_and_named(folder, number, damage):
     append(folder, "aaaa", "bbbb", "cccc")
     path = folder.root / f"journal/org/iris/0000000{number}.json"
     text = path.read_bytes()
+    path.chmod(0o600)
     changed = {
         "flip": text.replace(b'"number":', b'"Number":'),
         "cut": text[:-10],
@@ -261,18 +326,66 @@ def test_a_changed_document_is_found_and_named(folder, number, damage):
         Journal(folder, "org/iris").read_on()
 
 
-def test_a_hole_is_found_and_never_filled(folder):
-    append(folder, "a", "b", "c")
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_missing_document_is_found_and_its_number_never_given_again(folder, number):
+    live = append(folder, "a", "b", "c")
+    path = folder.root / f"journal/org/iris/0000000{number}.json"
+    path.unlink()
+    with pytest.raises(Damaged, match=rf"0000000{number}.json is missing"):
+        Journal(folder, "org/iris").read_on()
+    if number == 3:
+        with pytest.raises(Damaged, match=r"00000003.json vanished"):
+            live.read_on()
+    assert not path.exists()
+
+
+def test_a_hole_before_a_live_writer_is_not_filled(folder):
+    journal = append(folder, "a")
+    append(folder, "b", "c")
     (folder.root / "journal/org/iris/00000002.json").unlink()
     with pytest.raises(Damaged, match=r"00000002.json is missing"):
+        journal.append("said", Said("x"))
+
+
+def test_all_documents_gone_are_missed(folder):
+    append(folder, "a", "b")
+    shutil.rmtree(folder.root / "journal/org/iris")
+    with pytest.raises(Damaged, match=r"00000001.json is missing"):
         Journal(folder, "org/iris").read_on()
-    assert not (folder.root / "journal/org/iris/00000002.json").exists()
+
+
+def test_a_journal_without_the_note_of_its_end_is_read_and_gets_one_again(folder):
+    append(folder, "a", "b")
+    note = folder.root / "heads/org/iris.json"
+    note.unlink()
+    append(folder, "c")
+    assert json.loads(note.read_text())["number"] == 3
+
+
+def test_a_note_that_lags_behind_is_good_enough(folder):
+    append(folder, "a")
+    note = (folder.root / "heads/org/iris.json").read_bytes()
+    append(folder, "b")
+    folder.replace("heads/org/iris.json", note)
+    assert words_of(Journal(folder, "org/iris").read_on()) == ["a", "b"]
+
+
+def test_all_damaged_documents_are_listed(folder):
+    append(folder, "a", "b", "c", "d")
+    for number in (2, 4):
+        (folder.root / f"journal/org/iris/0000000{number}.json").unlink()
+    damages = Journal(folder, "org/iris").damages()
+    assert [(damage.file.name, damage.problem) for damage in damages] == [
+        ("00000002.json", "is missing"),
+        ("00000004.json", "is missing"),
+    ]
 
 
 def test_a_document_put_in_place_of_another_is_found(folder):
     append(folder, "a", "b", "c")
     other = Folder(folder.root.parent / "other")
     append(other, "A", "B", "C")
+    (folder.root / "journal/org/iris/00000002.json").unlink()
     (folder.root / "journal/org/iris/00000002.json").write_bytes(
         (other.root / "journal/org/iris/00000002.json").read_bytes()
     )

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from vessl_nb.loading import LoadedModel, load
     from vessl_nb.registration import register_model, register_torch_model
     from vessl_nb.registry.listing import versions
-    from vessl_nb.registry.models import create_model, list_models, read_model, set_alias, upload_model_volume_file
+    from vessl_nb.registry.models import (
+        archive,
+        create_model,
+        delete_model,
+        list_models,
+        read_model,
+        set_alias,
+        unarchive,
+        upload_model_volume_file,
+    )
+    from vessl_nb.registry.purge import purge
     from vessl_nb.registry.version import Version
     from vessl_nb.runner import RunnerBase
     from vessl_nb.stages import Preview, preview
@@ -27,14 +37,18 @@ __all__ = [
     "RunnerBase",
     "Version",
     "VesslError",
+    "archive",
     "create_model",
+    "delete_model",
     "list_models",
     "load",
     "preview",
+    "purge",
     "read_model",
     "register_model",
     "register_torch_model",
     "set_alias",
+    "unarchive",
     "upload_model_volume_file",
     "versions",
 ]
@@ -47,14 +61,18 @@ _HOMES = {
     "RunnerBase": "runner",
     "Version": "registry.version",
     "VesslError": "errors",
+    "archive": "registry.models",
     "create_model": "registry.models",
+    "delete_model": "registry.models",
     "list_models": "registry.models",
     "load": "loading",
     "preview": "stages",
+    "purge": "registry.purge",
     "read_model": "registry.models",
     "register_model": "registration",
     "register_torch_model": "registration",
     "set_alias": "registry.models",
+    "unarchive": "registry.models",
     "upload_model_volume_file": "registry.models",
     "versions": "registry.listing",
 }

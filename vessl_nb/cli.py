@@ -1,4 +1,4 @@
-"""The shell's skin: ``vessl-nb demo``, ``list``, ``show`` and ``run``."""
+"""The shell's skin: one command each for what the registry can do."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vessl_nb.errors import InvalidArgument, NotFound, VesslError
+from vessl_nb.errors import Damaged, InvalidArgument, NotFound, VesslError
+from vessl_nb.faces.html import counted, size_words
 from vessl_nb.faces.version import version_text
 from vessl_nb.faces.versions import versions_text
 from vessl_nb.loading import load
+from vessl_nb.registry.fsck import check_registry
+from vessl_nb.registry.garbage import collect_garbage
 from vessl_nb.registry.listing import VersionsTable
+from vessl_nb.registry.models import archive, delete_model, unarchive
 from vessl_nb.registry.names import parse_reference
+from vessl_nb.registry.purge import purge
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.values.encoding import decode, encode_loosely
@@ -82,6 +87,28 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
     run.add_argument("--input", required=True, metavar="FILE", help="a file of JSON, or - for standard input")
     run.set_defaults(command=_run)
+
+    archived = commands.add_parser("archive", help="put a version aside: its repository's name alone passes it over")
+    archived.add_argument("reference", metavar="REF", help="such as iris:3")
+    archived.add_argument("--undo", action="store_true", help="take it back")
+    archived.set_defaults(command=_archive)
+
+    delete = commands.add_parser("delete", help="delete a model number with all its revisions")
+    delete.add_argument("reference", metavar="REF", help="a number, such as iris:3 or org/iris:3")
+    delete.set_defaults(command=_delete)
+
+    purged = commands.add_parser("purge", help="remove a version, or one of its examples, for good")
+    purged.add_argument("reference", metavar="REF", help="such as iris:3 or iris:3@1 (revision 1)")
+    purged.add_argument("--example", type=int, metavar="N", help="only this example, counted from 0")
+    purged.add_argument("--yes", action="store_true", help="do not ask")
+    purged.set_defaults(command=_purge)
+
+    gc = commands.add_parser("gc", help="free what nothing refers to any more; safe while others register and read")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    gc.set_defaults(command=_gc)
+
+    fsck = commands.add_parser("fsck", help="read the whole registry, and name every damaged file")
+    fsck.set_defaults(command=_fsck)
     return parser
 
 
@@ -114,6 +141,49 @@ def _run(chosen: argparse.Namespace) -> None:
     with contextlib.redirect_stdout(sys.stderr):  # what the model prints is no part of the answer
         answer = load(chosen.reference).run(data)
     _say(json.dumps(encode_loosely(_plain(answer)), ensure_ascii=False))
+
+
+def _archive(chosen: argparse.Namespace) -> None:
+    version = unarchive(chosen.reference) if chosen.undo else archive(chosen.reference)
+    _say(f"{version.reference} is {'back' if chosen.undo else 'archived; --undo takes it back'}.")
+
+
+def _delete(chosen: argparse.Namespace) -> None:
+    reference = parse_reference(chosen.reference)
+    if reference.number is None or reference.revision is not None:
+        raise InvalidArgument(
+            f"{chosen.reference!r} is not a number, and only whole numbers are deleted.",
+            f"Write it as '{reference.repository}:3', or purge one revision.",
+        )
+    delete_model(reference.repository, reference.number, organization_name=reference.organization)
+    _say(f"{chosen.reference} is deleted. What only it held is freed by: vessl-nb gc")
+
+
+def _purge(chosen: argparse.Namespace) -> None:
+    what = chosen.reference if chosen.example is None else f"example {chosen.example} of {chosen.reference}"
+    if not chosen.yes:
+        if not sys.stdin.isatty():
+            raise InvalidArgument(f"Nobody is there to be asked whether {what} may go for good.", "Add --yes.")
+        if input(f"Remove {what} for good? This cannot be undone. [y/N] ").strip().lower() not in {"y", "yes"}:
+            _say("Nothing was removed.")
+            return
+    _say(repr(purge(chosen.reference, chosen.example)))
+
+
+def _gc(chosen: argparse.Namespace) -> None:
+    freed = collect_garbage(dry_run=chosen.dry_run)
+    verb = "Would free" if chosen.dry_run else "Freed"
+    leftovers = f", and {size_words(freed.leftovers)} that killed processes were writing" if freed.leftovers else ""
+    _say(f"{verb} {counted(freed.blobs, 'blob')} ({size_words(freed.size)}) that nothing refers to{leftovers}.")
+
+
+def _fsck(_: argparse.Namespace) -> None:
+    report = check_registry(open_registry())
+    _say(str(report))
+    if report.problems:
+        raise Damaged(
+            f"{open_registry().root} is damaged.", "Restore the files named above from a backup; the rest is usable."
+        )
 
 
 def _read_json(path: str) -> Any:

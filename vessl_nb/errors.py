@@ -146,7 +146,25 @@ class FormatTooNew(RegistryError):
 
 
 class Damaged(RegistryError):
-    """A file of the registry is missing, or is not what was written."""
+    """A file of the registry is missing, or is not what was written.
+
+    Attributes
+    ----------
+    file
+        The file.
+    problem
+        What is wrong with it, such as ``is missing``.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, file: Path | None = None, problem: str = "") -> None:
+        super().__init__(what, next_step)
+        self.file = file
+        self.problem = problem
+
+    @classmethod
+    def at(cls, file: Path, problem: str, next_step: str) -> Damaged:
+        """Build the error for a file and what is wrong with it."""
+        return cls(f"The registry is damaged: {file} {problem}.", next_step, file=file, problem=problem)
 
 
 class CannotLoad(VesslError):

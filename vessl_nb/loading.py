@@ -22,11 +22,11 @@ from vessl_nb.storage.pickling import BufferUnpickler, restoring
 from vessl_nb.storage.restore import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.runner import Runner
-    from vessl_nb.storage.blobs import Blobs, Place
+    from vessl_nb.storage.blobs import Blobs
 
 
 class LoadedModel:
@@ -118,13 +118,11 @@ def load(reference: str, device: str | None = None) -> LoadedModel:
     state, revision = registry.resolve(parse_reference(reference))
     version = Version.of(registry, state, revision)
     _check_environment(version)
-    runner, model = load_manifest(version.manifest, registry.blobs, version.files, device)
+    runner, model = load_manifest(version.manifest, registry.blobs, device)
     return LoadedModel(runner, model, version)
 
 
-def load_manifest(
-    manifest: Manifest, blobs: Blobs, files: Mapping[str, Place], device: str | None = None
-) -> tuple[Runner, Any]:
+def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -> tuple[Runner, Any]:
     """Load what a manifest describes, whether it is registered or not.
 
     Parameters
@@ -133,8 +131,6 @@ def load_manifest(
         The manifest.
     blobs
         Where its contents are.
-    files
-        The files of its volume.
     device
         As `load` takes it.
 
@@ -146,8 +142,9 @@ def load_manifest(
         The model, as `predict` gets it.
     """
     code = marshal.loads(blobs.view(manifest.code.place)) if manifest.code else {}  # noqa: S302  # as with pickles
-    pickles, *buffers = blobs.map([manifest.pickles.place, *manifest.pickles.buffers])
-    unpickler = BufferUnpickler(pickles, buffers)
+    count = len(manifest.pickles.pieces)
+    views = blobs.map([*manifest.pickles.pieces, *manifest.pickles.buffers])
+    unpickler = BufferUnpickler(views[:count], views[count:])
     loaded: dict[str, Any] = {}
     with restoring(Context(code, device)):
         for name in manifest.pickles.objects:
@@ -161,7 +158,7 @@ def load_manifest(
                 ) from error
     runner: Runner = loaded["runner"]
     if overrides(runner, "load_model"):
-        volume = make_volume(blobs, files)
+        volume = make_volume(blobs, manifest.files)
         return runner, call_load_model(runner, manifest.props, manifest.artifacts, volume)
     return runner, loaded.get("model")
 

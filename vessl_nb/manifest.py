@@ -19,15 +19,16 @@ class Pickles(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     Attributes
     ----------
-    place
-        The pickles, one after the other (protocol 5).
+    pieces
+        The pickles, one after the other (protocol 5), in pieces to be read as one: large texts and bytes in them are
+        pieces by themselves, so that an unchanged one is found again.
     objects
         What each of them is, in order: ``runner``, the class; ``model``, the instance.
     buffers
         Where their out-of-band buffers are, in the order in which the pickles ask for them.
     """
 
-    place: Place
+    pieces: list[Place]
     objects: list[Literal["runner", "model"]]
     buffers: list[Place] = []
 
@@ -110,7 +111,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     artifacts
         The dictionary as it was given to `register_model`.
     files
-        The files that this registration wrote into the volume, by path.
+        All files of the volume by path, those included that the model had before.
     requirements, env
         The packages, and the names of the environment variables, that the version needs.
     python, packages
@@ -137,7 +138,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def places(self) -> list[Place]:
         """List every place that the manifest refers to."""
         return [
-            self.pickles.place,
+            *self.pickles.pieces,
             *self.pickles.buffers,
             *([self.code.place] if self.code else []),
             *([self.source] if self.source else []),

@@ -6,8 +6,9 @@ import marshal
 import platform
 import shutil
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +25,22 @@ from vessl_nb.manifest import Code, Manifest, Pickles, Requirement, encode_manif
 from vessl_nb.registry.documents import Registered
 from vessl_nb.registry.names import Tag, check_text
 from vessl_nb.registry.version import Version
-from vessl_nb.registry.volume import files_of, write_files
+from vessl_nb.registry.volume import copy_files, files_of
 from vessl_nb.runner import STAGES, Runner, overrides
+from vessl_nb.storage.disk import copy_file
 from vessl_nb.values.encoding import encode, encode_loosely
 from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vessl_nb.capture.pickles import Captured
     from vessl_nb.manifest import Origin
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import ModelState, RepositoryState
-    from vessl_nb.storage.blobs import Content, Place
+    from vessl_nb.storage.blobs import Blobs, Content, Place
+    from vessl_nb.storage.writers import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,23 @@ def register(target: Target, before: RepositoryState | None, runner: Runner, ins
     """
     existing = target.model(before)
     with _staging_folder() as folder:
-        return _commit(target, before, existing, _stage(target, existing, runner, instance, said, folder), said)
+        staged = _stage(target, existing, runner, instance, said, folder)
+        while True:
+            try:
+                return _commit(target, before, existing, staged, said)
+            except _Overtaken as overtaken:
+                before, existing = overtaken.state, target.model(overtaken.state)
+                old_files = files_of(target.registry, existing) if existing else {}
+                check_no_clash([*old_files, *staged.local_files])
+                staged = replace(staged, old_files=old_files)
+
+
+class _Overtaken(Exception):
+    """Another writer changed the model meanwhile: what it put into the volume belongs to this version as well."""
+
+    def __init__(self, state: RepositoryState) -> None:
+        super().__init__()
+        self.state = state
 
 
 def _stage(
@@ -122,7 +141,7 @@ def _stage(
     """Do everything that may fail: save, find the files, answer the samples, pickle."""
     props = _save(runner, instance, staging) if instance is not None and overrides(runner, "save_model") else None
     local_files = _find_files(said.artifacts, staging)
-    old_files = files_of(target.registry, existing.layers) if existing else {}
+    old_files = files_of(target.registry, existing) if existing else {}
     check_no_clash([*old_files, *local_files])
     is_pickled = not overrides(runner, "load_model")
     model = instance
@@ -146,77 +165,76 @@ def _stage(
     )
 
 
-def _write_blobs(
-    target: Target, before: RepositoryState | None, staged: Staged, said: Said
-) -> Callable[[RepositoryState], Registered]:
-    """Put all that a version holds on disk; give the function that makes its document, once its number is known."""
+def _commit(
+    target: Target, before: RepositoryState | None, existing: ModelState | None, staged: Staged, said: Said
+) -> Version:
+    """Put all that a version holds on disk, and then its document; _Overtaken where its model changed meanwhile."""
+    with target.registry.pins() as pins:
+        written = _write_blobs(
+            target.registry.blobs, _known_places(target.registry, before, existing), pins, staged, said
+        )
+
+        def decide(state: RepositoryState) -> Body:
+            model = target.model(state)
+            if model != existing:
+                raise _Overtaken(state)
+            return msgspec.structs.replace(
+                written,
+                number=model.number if model else state.next_number(),
+                revision=len(model.revisions) + 1 if model else 1,
+            )
+
+        state, body = target.registry.commit(target.organization, target.repository_name, decide, pins)
+    assert isinstance(body, Registered)  # noqa: S101  # it is what decide made
+    return Version.of(target.registry, state, state.models[body.number].revisions[body.revision - 1])
+
+
+def _write_blobs(blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, said: Said) -> Registered:
+    """Put all that a version holds on disk; give its document, but for number and revision."""
     captured = staged.captured
     code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
-    contents: list[Content] = [
-        captured.pickles, code, staged.source, *captured.buffers, *staged.local_files.values()
+    parts: list[Sequence[Content]] = [
+        captured.pieces, captured.buffers, [code, staged.source], list(staged.local_files.values())
     ]  # fmt: skip
-    places, added = target.registry.store(contents, _known_places(target.registry, before))
-    pickles_place, code_place, source_place, *others = places
-    buffers, files = others[: len(captured.buffers)], others[len(captured.buffers) :]
+    places, added = blobs.store([content for part in parts for content in part], pins, known)
+    remaining = iter(places)
+    pieces, buffers, [code_place, source_place], files = (list(islice(remaining, len(part))) for part in parts)
     manifest = Manifest(
         runner=staged.runner.__name__,
         model=staged.model,
-        pickles=Pickles(
-            place=pickles_place, objects=["runner", "model"] if staged.model else ["runner"], buffers=buffers
-        ),
+        pickles=Pickles(pieces=pieces, objects=["runner", "model"] if staged.model else ["runner"], buffers=buffers),
         code=Code(place=code_place, python=_minor_version()) if code else None,
         captures=captured.captures,
         source=source_place if staged.source else None,
         props=staged.props,
         artifacts=said.artifacts,
-        files=dict(zip(staged.local_files, files, strict=True)),
+        files={**staged.old_files, **dict(zip(staged.local_files, files, strict=True))},
         requirements=[Requirement(line, "declared") for line in said.requirements],
         env=said.env,
         python=platform.python_version(),
         packages=staged.packages,
         origin=staged.origin,
     )
-    [manifest_place], added_manifest = target.registry.store([encode_manifest(manifest)])
-    examples = [msgspec.json.encode(staged.examples)] if staged.examples else []
-    example_places, added_examples = target.registry.store(examples)
-    volume = {**staged.old_files, **manifest.files}
-    held = {
-        place.digest: place.length for place in (*manifest.places(), *volume.values(), manifest_place, *example_places)
-    }
-
-    def make_document(state: RepositoryState) -> Registered:
-        model = target.model(state)
-        return Registered(
-            number=model.number if model else state.next_number(),
-            revision=len(model.revisions) + 1 if model else 1,
-            manifest=manifest_place,
-            examples=example_places[0] if example_places else None,
-            runner=manifest.runner,
-            size=sum(held.values()),
-            added=added + added_manifest + added_examples,
-            requirements=said.requirements,
-            tags=said.tags,
-            aliases=said.aliases,
-            description=said.description,
-        )
-
-    return make_document
-
-
-def _commit(
-    target: Target, before: RepositoryState | None, existing: ModelState | None, staged: Staged, said: Said
-) -> Version:
-    make_document = _write_blobs(target, before, staged, said)
-
-    def decide(state: RepositoryState) -> Body:
-        model = target.model(state)
-        if model and existing and model.layers != existing.layers:  # files came since
-            check_no_clash([*files_of(target.registry, model.layers), *staged.local_files])
-        return make_document(state)
-
-    state, body = target.registry.commit(target.organization, target.repository_name, decide)
-    assert isinstance(body, Registered)  # noqa: S101  # it is what decide made
-    return Version.of(target.registry, state, state.models[body.number].revisions[body.revision - 1])
+    pins.add({place.home for place in staged.old_files.values()})
+    # Examples have a blob of their own, so that they can be purged.
+    example_places, added_examples = blobs.store(
+        [msgspec.json.encode(staged.examples)] if staged.examples else [], pins
+    )
+    [manifest_place], added_manifest = blobs.store([encode_manifest(manifest)], pins)
+    held = {place.digest: place.length for place in (*manifest.places(), manifest_place, *example_places)}
+    return Registered(
+        number=1,
+        revision=1,
+        manifest=manifest_place,
+        examples=example_places[0] if example_places else None,
+        runner=manifest.runner,
+        size=sum(held.values()),
+        added=added + added_manifest + added_examples,
+        requirements=said.requirements,
+        tags=said.tags,
+        aliases=said.aliases,
+        description=said.description,
+    )
 
 
 def _find_files(artifacts: dict[str, str], staging: Path) -> dict[str, Path]:
@@ -268,8 +286,12 @@ def _load_from_files(
 ) -> Any:
     """Load a model as the registered version will, from the files that its volume will have."""
     with _staging_folder() as volume:
-        write_files(volume, {path: registry.blobs.view(place) for path, place in old_files.items()})
-        write_files(volume, {path: file.read_bytes() for path, file in local_files.items()})
+        kept = {path: place for path, place in old_files.items() if path not in local_files}
+        copy_files(registry.blobs, kept, volume)
+        for path, file in local_files.items():
+            (volume / path).parent.mkdir(parents=True, exist_ok=True)
+            with file.open("rb") as source, (volume / path).open("xb") as copy:
+                copy_file(source.fileno(), copy.fileno())
         return call_load_model(runner, props, dict(artifacts), volume)  # a copy: it may change what it is given
 
 
@@ -287,13 +309,14 @@ def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
     return {"input": encoded, "output": encode_loosely(value)}
 
 
-def _known_places(registry: Registry, state: RepositoryState | None) -> list[Place]:
-    """List what the newest version holds: what the new one shares with it is not written again."""
-    newest = next(state.current_revisions(), None) if state else None
-    try:
-        return registry.manifest(newest.registered.manifest).places() if newest else []
-    except Damaged:  # then nothing is shared with it
-        return []
+def _known_places(registry: Registry, state: RepositoryState | None, existing: ModelState | None) -> list[Place]:
+    """List what the newest version holds, and the model's own: what the new one shares is not written again."""
+    newest = [state.newest() if state else None, existing.current() if existing else None]
+    known: list[Place] = []
+    for revision in newest:
+        with suppress(Damaged):  # then nothing is shared with it
+            known += registry.manifest(revision.registered.manifest).places() if revision else []
+    return known
 
 
 def _minor_version() -> str:

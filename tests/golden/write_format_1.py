@@ -61,6 +61,12 @@ class FileRunner(vessl.RunnerBase):
         return model
 
 
+class WordRunner(vessl.RunnerBase):
+    @staticmethod
+    def predict(model, data):
+        return [model["text"][data * 7 : data * 7 + 6], model["bytes"][data], model["step"]]
+
+
 class Net(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -93,6 +99,13 @@ def main() -> None:
         "nets", None, Net(), preprocess_data=torch.tensor, postprocess_data=lambda y: y.shape, organization_name="lab"
     )
     vessl.create_model("nets", model_name="files only", repository_description="d", organization_name="lab")
+    words = {"text": "wörter " * 50_000, "bytes": bytes(range(256)) * 2_000, "step": 1}
+    for _ in range(4):
+        vessl.register_model("words", None, WordRunner, words, sample=[0, 1])
+    vessl.archive("words:4")
+    vessl.purge("words:3", example=0)
+    vessl.purge("words:2")
+    vessl.delete_model("words", 1)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ class Captured:
 
     Attributes
     ----------
-    pickles
-        The runner's pickle, and the model's after it where there is one.
+    pieces
+        The runner's pickle, and the model's after it where there is one, in pieces to be read as one.
     buffers
         The buffers that left them, in order.
     code
@@ -46,7 +46,7 @@ class Captured:
         The classes and functions that travel by value, those that others need first.
     """
 
-    pickles: bytes
+    pieces: list[memoryview]
     buffers: list[memoryview]
     code: dict[str, types.CodeType]
     captures: list[Capture]
@@ -79,7 +79,7 @@ def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
     if model is not NO_MODEL:
         _dump(pickler, model, "model", "Give the runner save_model and load_model, or remove it.")
     return Captured(
-        pickler.getvalue(),
+        pickler.pieces(),
         pickler.buffers,
         {key: _without_file(code) for code, key in pickler.code.items()},
         _measure(pickler.captures),

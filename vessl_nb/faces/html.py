@@ -151,9 +151,9 @@ def bounded_lines(text: str, *, lines: int, width: int) -> list[str]:
     return shown if len(every) <= lines else [*shown, f"… and {counted(len(every) - lines, 'more line')}"]
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: ``1 version``, ``1,000 versions``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def size_words(size: int) -> str:

@@ -54,6 +54,8 @@ class VersionRow:
         Its description, of any length.
     requirements
         The packages it needs; a table has no room for them, a data frame of these rows has.
+    archived
+        It was put aside.
     """
 
     reference: str
@@ -67,6 +69,7 @@ class VersionRow:
     added: int
     description: str
     requirements: tuple[str, ...] = ()
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ def _columns(rows: Sequence[VersionRow]) -> list[_Column]:
         columns.append(
             _Column("Aliases", lambda row: ", ".join(map(_short, row.aliases)), lambda row: chips(row.aliases))
         )
+    if any(row.archived for row in rows):
+        columns.append(_Column("State", lambda row: "archived" if row.archived else ""))
     columns.append(_Column("Runner", lambda row: _short(row.runner) or _NOT_SERVABLE, _runner_html))
     columns += [_tag_column(name, rows) for name in _tag_names(rows)[:_MOST_TAGS]]
     columns += [

@@ -30,7 +30,7 @@ class ModelCreated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
 
 class FilesAdded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Files were put into the volume of a model; revisions that stand already do not get them."""
+    """Files were put into the volume of a model: the next revision has them; those that stand already do not."""
 
     number: Number
     files: dict[str, Place]
@@ -80,7 +80,39 @@ class AliasMoved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     revision: Number
 
 
-Body = RepositoryCreated | ModelCreated | FilesAdded | Registered | AliasMoved
+class Archived(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A model was archived, or taken back from there: a reference without a number passes it over."""
+
+    number: Number
+    undone: bool = False
+
+
+class Deleted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A model was deleted, with its aliases; its number is never used again, and gc frees what only it had."""
+
+    number: Number
+
+
+class Purged(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A revision was removed for good, or its examples.
+
+    Attributes
+    ----------
+    number, revision
+        Which it is.
+    examples
+        Where the examples are that remain, where only some were removed; None for none.
+    whole
+        The whole revision is gone, not only examples.
+    """
+
+    number: Number
+    revision: Number
+    examples: Place | None = None
+    whole: bool = False
+
+
+Body = RepositoryCreated | ModelCreated | FilesAdded | Registered | AliasMoved | Archived | Deleted | Purged
 
 KINDS: dict[str, type[Body]] = {
     "repository created": RepositoryCreated,
@@ -88,6 +120,9 @@ KINDS: dict[str, type[Body]] = {
     "files added": FilesAdded,
     "registered": Registered,
     "alias moved": AliasMoved,
+    "archived": Archived,
+    "deleted": Deleted,
+    "purged": Purged,
 }
 
 KIND_OF: dict[type[Body], str] = {body: kind for kind, body in KINDS.items()}

@@ -49,6 +49,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from vessl_nb.errors import Damaged, FormatTooNew, RegistryError
+from vessl_nb.storage.writers import FOLDER as WRITERS
 
 if TYPE_CHECKING:
     from vessl_nb.storage.folder import Folder
@@ -67,17 +68,18 @@ class Format(msgspec.Struct, frozen=True):
     """The contents of ``format.json``: the format's number, the registry's id, and when it was made."""
 
     format: Annotated[int, msgspec.Meta(ge=1)]
-    id: str
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     created: dt.datetime
 
 
-def check_format(folder: Folder) -> bool:
+def check_format(folder: Folder) -> str:
     """Look whether a folder is a registry that this vessl_nb can read.
 
     Returns
     -------
-    bool
-        False where there is no registry yet, but one can be made: the folder does not exist, or is empty.
+    str
+        The registry's id; empty where there is no registry yet, but one can be made: the folder does not exist, or is
+        empty.
 
     Raises
     ------
@@ -89,29 +91,35 @@ def check_format(folder: Folder) -> bool:
     try:
         text = folder.read(_KEY)
     except FileNotFoundError:
-        if folder.names("") and not folder.size(_KEY):  # another process may be making it just now
+        # Another process may be making it just now.
+        if set(folder.names("")) - {WRITERS} and not folder.size(_KEY):
             raise RegistryError(
                 f"{folder.root} is no registry: it has no {_KEY}, and is not empty.",
                 "Point VESSL_NB_REGISTRY to a registry, or to a new or empty folder.",
             ) from None
-        return False
+        return ""
     try:
         number = msgspec.json.decode(text, type=_Number).format
-        if number <= FORMAT:  # a newer one may have other fields
-            msgspec.json.decode(text, type=Format)
+        made = msgspec.json.decode(text, type=Format) if number <= FORMAT else None  # a newer one has other fields
     except msgspec.DecodeError as error:
-        raise Damaged(
-            f"The registry is damaged: {folder.path(_KEY)} cannot be read: {error}.", "Restore it from a backup."
-        ) from None
-    if number > FORMAT:
+        raise Damaged.at(folder.path(_KEY), f"cannot be read: {error}", "Restore it from a backup.") from None
+    if made is None:
         raise FormatTooNew(
             f"{folder.root} has format {number}; this vessl_nb reads up to format {FORMAT}.",
             "Install a newer one: pip install --upgrade vessl_nb",
         )
-    return True
+    return made.id
 
 
-def write_format(folder: Folder) -> None:
-    """Make a folder a registry, where it is none yet."""
+def write_format(folder: Folder) -> str:
+    """Make a folder a registry, where it is none yet, and give the id that it has then.
+
+    Raises
+    ------
+    RegistryError
+        It cannot be written, or the file system is none that a registry is safe on.
+    """
+    folder.begin_anew()
     made = Format(FORMAT, secrets.token_hex(16), dt.datetime.now(dt.UTC))
-    folder.create(_KEY, [msgspec.json.encode(made) + b"\n"])
+    folder.create(_KEY, msgspec.json.encode(made) + b"\n")
+    return check_format(folder)

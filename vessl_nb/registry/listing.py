@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.errors import InvalidReference
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "reference", "number", "revision", "aliases", "created", "runner", "size", "added", "requirements", "description",
+    "archived",
 )  # fmt: skip
 
 
@@ -35,7 +38,7 @@ def versions(repository_name: str | None = None) -> pd.DataFrame:
         One row for each model, with its newest revision, and one for each older revision that an alias points at:
         ``reference``, ``number``, ``revision``, ``aliases`` (a tuple), ``created`` (UTC), ``runner`` (empty where
         nothing is registered that could be served), ``size`` and ``added`` (bytes), ``requirements`` (a tuple),
-        ``description``, and a column ``tags.<name>`` for each tag.
+        ``description``, ``archived``, and a column ``tags.<name>`` for each tag. Deleted models are left out.
 
     Raises
     ------
@@ -44,10 +47,12 @@ def versions(repository_name: str | None = None) -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415  # 300 ms that `import vessl_nb` does not take
 
-    records = [_record(row) for row in version_rows(repository_name)]
-    names = dict.fromkeys(name for record in records for name in record)
-    frame = pd.DataFrame.from_records(records, columns=list(dict.fromkeys([*COLUMNS, *names])))
-    return frame.astype({"number": "int64", "revision": "int64", "size": "int64", "added": "int64"})
+    rows = list(version_rows(repository_name))
+    columns: dict[str, list[Any]] = {column: list(map(attrgetter(column), rows)) for column in COLUMNS}
+    for name in dict.fromkeys(name for row in rows for name in row.tags):
+        columns[f"tags.{name}"] = [row.tags.get(name) for row in rows]
+    numbers = {"number": "int64", "revision": "int64", "size": "int64", "added": "int64"}
+    return pd.DataFrame(columns).astype({**numbers, "created": "datetime64[us, UTC]", "archived": "bool"})
 
 
 class VersionsTable:
@@ -96,25 +101,32 @@ def version_rows(repository_name: str | None = None) -> Iterator[VersionRow]:
 
 
 def _rows_of(state: RepositoryState) -> Iterator[VersionRow]:
-    for model in reversed(state.models.values()):
-        reference = f"{state.qualified}:{model.number}"
-        if not model.revisions:
+    aliases: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for alias, target in sorted(state.aliases.items()):
+        aliases[target].append(alias)
+    repository = state.qualified
+    for model in state.living():
+        reference = f"{repository}:{model.number}"
+        current = model.current()
+        if current is None:
             yield VersionRow(reference, model.number, 0, (), model.created, "", {}, 0, 0, model.name)
             continue
-        newest = model.revisions[-1]
-        yield _row_of(state, reference, newest)
-        for older in reversed(model.revisions[:-1]):
-            if state.aliases_of(older):  # an alias stays at the revision that it was set to
-                yield _row_of(state, f"{reference}@{older.registered.revision}", older)
+        yield _row_of(current, reference, aliases, archived=model.archived)
+        for older in reversed(model.revisions[: current.registered.revision - 1]):
+            if (model.number, older.registered.revision) in aliases:  # an alias stays at the revision it was set to
+                name = f"{reference}@{older.registered.revision}"
+                yield _row_of(older, name, aliases, archived=model.archived)
 
 
-def _row_of(state: RepositoryState, reference: str, revision: Revision) -> VersionRow:
+def _row_of(
+    revision: Revision, reference: str, aliases: dict[tuple[int, int], list[str]], *, archived: bool
+) -> VersionRow:
     said = revision.registered
     return VersionRow(
         reference,
         said.number,
         said.revision,
-        state.aliases_of(revision),
+        tuple(aliases.get((said.number, said.revision), ())),
         revision.created,
         said.runner,
         said.tags,
@@ -122,9 +134,5 @@ def _row_of(state: RepositoryState, reference: str, revision: Revision) -> Versi
         said.added,
         said.description,
         tuple(said.requirements),
+        archived,
     )
-
-
-def _record(row: VersionRow) -> dict[str, Any]:
-    values = {column: getattr(row, column) for column in COLUMNS}
-    return values | {f"tags.{name}": value for name, value in row.tags.items()}

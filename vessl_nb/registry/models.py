@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.errors import InvalidArgument, NotFound
-from vessl_nb.registry.documents import AliasMoved, FilesAdded, ModelCreated, RepositoryCreated
+from vessl_nb.registry.documents import AliasMoved, Archived, Deleted, FilesAdded, ModelCreated, RepositoryCreated
 from vessl_nb.registry.names import (
     check_alias,
     check_keywords,
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vessl_nb.registry.documents import Body
+    from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import ModelState, RepositoryState
     from vessl_nb.storage.blobs import Place
+    from vessl_nb.storage.writers import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,16 @@ def create_model(
         )
     registry = open_registry()
     registry.check_new(organization, repository_name)
-    files = _store(_files_named(paths))
+    sources = _files_named(paths)
     if description and registry.find(organization, repository_name) is None:
         registry.commit(organization, repository_name, lambda _: RepositoryCreated(description=description))
+    with registry.pins() as pins:
+        files = _store(registry, sources, pins)
 
-    def decide(state: RepositoryState) -> Body:
-        return ModelCreated(number=state.next_number(), name=name, files=files)
+        def decide(state: RepositoryState) -> Body:
+            return ModelCreated(number=state.next_number(), name=name, files=files)
 
-    state, body = registry.commit(organization, repository_name, decide)
+        state, body = registry.commit(organization, repository_name, decide, pins)
     assert isinstance(body, ModelCreated)  # noqa: S101  # it is what decide made
     return _model(state, state.models[body.number])
 
@@ -167,7 +171,7 @@ def list_models(repository_name: str, **kwargs: Any) -> list[Model]:
     """
     organization = organization_from(list_models, kwargs)
     state = open_registry().repository(organization, check_name("model repository", repository_name))
-    return [_model(state, model) for model in state.models.values()]
+    return [_model(state, model) for model in reversed([*state.living()])]
 
 
 def upload_model_volume_file(
@@ -198,14 +202,15 @@ def upload_model_volume_file(
     registry = open_registry()
     state = registry.repository(organization, check_name("model repository", repository_name))
     sources = _files_at(source_path, dest_path)
-    check_no_clash([*files_of(registry, state.model(number).layers), *sources])
-    files = _store(sources)
+    check_no_clash([*files_of(registry, state.model(number)), *sources])
+    with registry.pins() as pins:
+        files = _store(registry, sources, pins)
 
-    def decide(state: RepositoryState) -> Body:
-        check_no_clash([*files_of(registry, state.model(number).layers), *sources])  # another may have come since
-        return FilesAdded(number=number, files=files)
+        def decide(state: RepositoryState) -> Body:
+            check_no_clash([*files_of(registry, state.model(number)), *sources])  # another may have come since
+            return FilesAdded(number=number, files=files)
 
-    registry.commit(state.organization, state.name, decide)
+        registry.commit(state.organization, state.name, decide, pins)
 
 
 def set_alias(reference: str, alias: str) -> Version:
@@ -241,6 +246,93 @@ def set_alias(reference: str, alias: str) -> Version:
         lambda _: AliasMoved(alias=alias, number=target[0], revision=target[1]),
     )
     return Version.of(registry, state, state.models[target[0]].revisions[target[1] - 1])
+
+
+def archive(reference: str) -> Version:
+    """Put a model aside: a reference without a number passes it over; everything else still finds it.
+
+    Parameters
+    ----------
+    reference
+        The model, such as ``iris:3``; all revisions of its number are meant.
+
+    Returns
+    -------
+    Version
+        The version that the reference names.
+
+    Raises
+    ------
+    NotFound
+        The reference names nothing.
+    """
+    return _archive(reference, undone=False)
+
+
+def unarchive(reference: str) -> Version:
+    """Take a model back that was archived.
+
+    Parameters
+    ----------
+    reference
+        The model, such as ``iris:3``.
+
+    Returns
+    -------
+    Version
+        The version that the reference names.
+
+    Raises
+    ------
+    NotFound
+        The reference names nothing.
+    """
+    return _archive(reference, undone=True)
+
+
+def delete_model(repository_name: str, model_number: int, **kwargs: Any) -> None:
+    """Delete a model with all its revisions and aliases; its number is not used again.
+
+    What only it held stays on disk until ``vessl-nb gc``.
+
+    Parameters
+    ----------
+    repository_name
+        The model repository.
+    model_number
+        The model's number.
+    **kwargs
+        ``organization_name``.
+
+    Raises
+    ------
+    InvalidArgument
+        A name or number that cannot be, an unknown keyword.
+    NotFound
+        There is no such repository, or no model of this number.
+    """
+    organization = organization_from(delete_model, kwargs)
+    number = check_number(model_number)
+    registry = open_registry()
+    state = registry.repository(organization, check_name("model repository", repository_name))
+
+    def decide(state: RepositoryState) -> Body:
+        state.model(number)
+        return Deleted(number=number)
+
+    decide(state)
+    registry.commit(state.organization, state.name, decide)
+
+
+def _archive(reference: str, *, undone: bool) -> Version:
+    parsed = parse_reference(reference)
+    registry = open_registry()
+    state, revision = registry.resolve(parsed)
+    number = revision.registered.number
+    if state.model(number).archived == undone:  # else there is nothing to do
+        body = Archived(number=number, undone=undone)
+        state, _ = registry.commit(parsed.organization, parsed.repository, lambda _: body)
+    return Version.of(registry, state, state.models[number].revisions[revision.registered.revision - 1])
 
 
 def organization_from(function: Callable[..., object], keywords: dict[str, Any]) -> str:
@@ -283,6 +375,6 @@ def _files_named(paths: Sequence[str] | None) -> dict[str, Path]:
     return files
 
 
-def _store(files: dict[str, Path]) -> dict[str, Place]:
-    places, _ = open_registry().store(list(files.values()))
+def _store(registry: Registry, files: dict[str, Path], pins: Pins) -> dict[str, Place]:
+    places, _ = registry.blobs.store(list(files.values()), pins)
     return dict(zip(files, places, strict=True))

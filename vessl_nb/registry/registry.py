@@ -13,22 +13,26 @@ import msgspec
 
 from vessl_nb.errors import Damaged, FormatTooNew, InvalidArgument, NotFound, RegistryError, nearest
 from vessl_nb.manifest import decode_manifest
+from vessl_nb.registry.checkpoint import INTERVAL, LAYOUT, Checkpoint, read_checkpoint, write_checkpoint
 from vessl_nb.registry.documents import KIND_OF, KINDS
 from vessl_nb.registry.format import check_format, write_format
 from vessl_nb.registry.names import qualified
 from vessl_nb.registry.state import RepositoryState
-from vessl_nb.storage.blobs import Blobs
+from vessl_nb.storage.blobs import Blobs, blob_key
 from vessl_nb.storage.folder import Folder
-from vessl_nb.storage.journal import Journal
+from vessl_nb.storage.journal import HEADS, Journal
+from vessl_nb.storage.writers import FOLDER as WRITERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.names import Reference
     from vessl_nb.registry.state import Revision
-    from vessl_nb.storage.blobs import Content, Place
+    from vessl_nb.storage.blobs import Place
+    from vessl_nb.storage.journal import Document
+    from vessl_nb.storage.writers import Pins
 
 
 class Registry:
@@ -41,15 +45,19 @@ class Registry:
 
     Attributes
     ----------
+    folder
+        Its files.
     blobs
         Its blobs.
+    id
+        What tells it from every other registry; empty as long as it does not exist.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._folder = Folder(root)
-        self.blobs = Blobs(self._folder)
-        self._exists = False
+        self.folder = Folder(root)
+        self.blobs = Blobs(self.folder)
+        self.id = ""
         self._repositories: dict[str, _Repository] = {}
         # Forms and tables call from threads of their own while a cell runs.
         self._lock = threading.RLock()
@@ -57,20 +65,26 @@ class Registry:
     def repositories(self) -> list[RepositoryState]:
         """Read every repository, ordered by organization and name; warns of those that are damaged."""
         with self._lock:
-            if not self._check():
-                return []
-            streams = [
-                f"{organization}/{repository}"
-                for organization in sorted(self._folder.names("journal"))
-                for repository in sorted(self._folder.names(f"journal/{organization}"))
-            ]
             states = []
-            for stream in streams:
+            for stream in self.streams():
                 try:
                     states.append(self._read(stream))
                 except RegistryError as error:
                     warnings.warn(f"{stream} is left out. {error}", stacklevel=2)
             return [state for state in states if state is not None]
+
+    def every_repository(self) -> list[RepositoryState]:
+        """Read every repository, as `repositories` does, but raise where one is damaged or of a newer kind."""
+        with self._lock:
+            states = [self._read(stream) for stream in self.streams()]
+        return [state for state in states if state is not None]
+
+    def streams(self) -> list[str]:
+        """List the journals, ordered by organization and name, in lower case; those included that have vanished."""
+        if not self.exists():
+            return []
+        found = [*self.folder.walk("journal"), *(name.removesuffix(".json") for name in self.folder.walk(HEADS))]
+        return sorted(set(found))
 
     def repository(self, organization: str, name: str) -> RepositoryState:
         """Read a repository.
@@ -95,7 +109,7 @@ class Registry:
     def find(self, organization: str, name: str) -> RepositoryState | None:
         """Read a repository; None where there is none of just this spelling."""
         with self._lock:
-            state = self._read(f"{organization}/{name}") if self._check() else None
+            state = self._read(f"{organization}/{name}") if self.exists() else None
         return state if state and (state.organization, state.name) == (organization, name) else None
 
     def resolve(self, reference: Reference) -> tuple[RepositoryState, Revision]:
@@ -112,11 +126,11 @@ class Registry:
             Names the existing one.
         """
         with self._lock:
-            if not self._check():
+            if not self.exists():
                 return
             state = self._read(f"{organization}/{name}")
             is_new = state is None
-            for sibling in self._folder.names(f"journal/{organization.lower()}") if is_new else ():
+            for sibling in self.folder.names(f"journal/{organization.lower()}") if is_new else ():
                 with contextlib.suppress(Damaged, FormatTooNew):  # another repository's trouble
                     state = self._read(f"{organization}/{sibling}")
                 if state:
@@ -133,7 +147,7 @@ class Registry:
             )
 
     def commit(
-        self, organization: str, name: str, decide: Callable[[RepositoryState], Body]
+        self, organization: str, name: str, decide: Callable[[RepositoryState], Body], pins: Pins | None = None
     ) -> tuple[RepositoryState, Body]:
         """Write one document into a repository's journal, and read on.
 
@@ -144,6 +158,8 @@ class Registry:
         decide
             Makes the document's body from the repository as it is. It is called again each time another writer was
             first, and may raise: then nothing is written.
+        pins
+            What keeps the blobs that the document refers to.
 
         Returns
         -------
@@ -159,18 +175,24 @@ class Registry:
                 state = self._read(stream)
                 body = decide(state or RepositoryState(organization, name))
                 if state is None:
-                    self._make()
-                repository = self._repositories.get(stream.lower()) or _Repository(self._folder, stream)
+                    self.make()
+                repository = self._repositories.get(stream.lower()) or _Repository(self.folder, self.id, stream)
+                if pins:
+                    pins.check()
                 if repository.journal.append(KIND_OF[type(body)], body):
                     break
             committed = self._read(stream)
         assert committed is not None  # noqa: S101  # it has the document just written
         return committed, body
 
-    def store(self, contents: Sequence[Content], known: Iterable[Place] = ()) -> tuple[list[Place], int]:
-        """Store contents in the blobs, as `Blobs.store` does."""
-        self._make()
-        return self.blobs.store(contents, known)
+    @contextlib.contextmanager
+    def pins(self) -> Iterator[Pins]:
+        """Pin the blobs that are stored meanwhile, until what refers to them is committed."""
+        self.make()
+        with self.folder.in_words("write", WRITERS):
+            self.folder.writer.announce()
+        with self.folder.writer.pins() as pins:
+            yield pins
 
     def manifest(self, place: Place) -> Manifest:
         """Read a version's manifest; Damaged where it is missing or is not what was written."""
@@ -178,31 +200,28 @@ class Registry:
         try:
             return decode_manifest(text)
         except msgspec.DecodeError as error:
-            raise Damaged(
-                f"The manifest {place.digest} in {self.root} cannot be read: {error}.",
-                "Install a newer vessl_nb, or restore the file from a backup.",
-            ) from None
+            next_step = "Install a newer vessl_nb, or restore the file from a backup."
+            raise Damaged.at(self.folder.path(blob_key(place.home)), f"is no manifest: {error}", next_step) from None
 
-    def _make(self) -> None:
-        """Make the folder a registry before anything else is written into it."""
-        if not check_format(self._folder):
-            write_format(self._folder)
-            self._exists = True
+    def make(self) -> None:
+        """Make the folder a registry, if it is none yet, before anything else is written into it."""
+        self.id = check_format(self.folder) or write_format(self.folder)
 
-    def _check(self) -> bool:
-        if not self._exists:
-            self._exists = check_format(self._folder)
-        return self._exists
+    def exists(self) -> bool:
+        """Tell whether there is a registry yet; RegistryError where the folder is something else."""
+        if not self.id:
+            self.id = check_format(self.folder)
+        return bool(self.id)
 
     def _read(self, stream: str) -> RepositoryState | None:
         """Bring a repository up to date; None where its journal is empty."""
         key = stream.lower()
-        repository = self._repositories.pop(key, None) or _Repository(self._folder, stream)
+        repository = self._repositories.pop(key, None) or _Repository(self.folder, self.id, stream)
         try:
             repository.read_on()
         except Damaged:
             # The folder may have been put in place of another, by hand: then it holds together by itself.
-            repository = _Repository(self._folder, stream)
+            repository = _Repository(self.folder, self.id, stream)
             repository.read_on()
         if repository.state is not None:
             self._repositories[key] = repository
@@ -216,28 +235,58 @@ def _nothing_in(root: Path) -> str:
 class _Repository:
     """A repository's journal, and its fold as far as it was read."""
 
-    def __init__(self, folder: Folder, stream: str) -> None:
+    def __init__(self, folder: Folder, registry: str, stream: str) -> None:
         self.journal = Journal(folder, stream)
         self.state: RepositoryState | None = None
+        self._folder = folder
+        self._registry = registry
+        self._checkpointed: int | None = None  # up to which document; None before the first look
 
     def read_on(self) -> None:
+        if self._checkpointed is None:
+            self._begin_at_checkpoint()
         documents = self.journal.read_on()
-        if not documents:
-            return
-        # Whoever reads the state in another thread keeps it as it is.
-        organization, _, name = self.journal.stream.rpartition("/")
-        state = self.state.copy() if self.state else RepositoryState(organization, name)
-        for document in documents:
-            if document.kind not in KINDS:
-                raise FormatTooNew(
-                    f"The journal of {self.journal.stream} has a document of the unknown kind {document.kind!r}.",
-                    "Install a newer vessl_nb: pip install --upgrade vessl_nb",
-                )
-            try:
-                state.apply(msgspec.json.decode(document.body, type=KINDS[document.kind]), document.time)
-            except (msgspec.DecodeError, LookupError) as error:
-                raise self.journal.damaged(document.number, f"cannot be applied: {error}") from None
-        self.state = state
+        if documents:
+            organization, _, name = self.journal.stream.rpartition("/")
+            # Whoever reads the state in another thread keeps it as it is.
+            state = self.state.copy() if self.state else RepositoryState(organization, name)
+            for document in documents:
+                _apply(state, document, self.journal)
+            self.state = state
+        if self.state and self.journal.head and self.journal.head.number - (self._checkpointed or 0) >= INTERVAL:
+            self._checkpointed = self.journal.head.number
+            checkpoint = Checkpoint(LAYOUT, self._registry, self.journal.stream, self.journal.head, self.state)
+            write_checkpoint(self._folder, checkpoint)
+
+    def _begin_at_checkpoint(self) -> None:
+        self._checkpointed = 0
+        checkpoint = read_checkpoint(self._folder, self._registry, self.journal.stream)
+        if checkpoint and self.journal.has(checkpoint.head):
+            self.journal = Journal(self._folder, checkpoint.stream, checkpoint.head)
+            self.state, self._checkpointed = checkpoint.state, checkpoint.head.number
+
+
+def fold(journal: Journal) -> RepositoryState | None:
+    """Read a journal from its first document on, without a checkpoint; None where it is empty."""
+    documents = journal.read_on()
+    organization, _, name = journal.stream.rpartition("/")
+    state = RepositoryState(organization, name)
+    for document in documents:
+        _apply(state, document, journal)
+    return state if documents else None
+
+
+def _apply(state: RepositoryState, document: Document, journal: Journal) -> None:
+    """Take a journal document into a repository; FormatTooNew or Damaged where that cannot be done."""
+    if document.kind not in KINDS:
+        raise FormatTooNew(
+            f"The journal of {journal.stream} has a document of the unknown kind {document.kind!r}.",
+            "Install a newer vessl_nb: pip install --upgrade vessl_nb",
+        )
+    try:
+        state.apply(msgspec.json.decode(document.body, type=KINDS[document.kind]), document.time)
+    except (msgspec.DecodeError, LookupError, ValueError) as error:
+        raise journal.damaged(document.number, f"cannot be applied: {error}") from None
 
 
 _OPEN: dict[Path, Registry] = {}

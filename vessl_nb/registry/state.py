@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import datetime as dt  # msgspec reads the annotations as the program runs
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from vessl_nb.errors import NotFound, nearest
-from vessl_nb.registry.documents import AliasMoved, FilesAdded, ModelCreated, Registered, RepositoryCreated
+from vessl_nb.registry.documents import (
+    AliasMoved,
+    Archived,
+    Deleted,
+    FilesAdded,
+    ModelCreated,
+    Purged,
+    Registered,
+    RepositoryCreated,
+)
 from vessl_nb.registry.names import Reference, qualified
+from vessl_nb.storage.blobs import Place  # as above
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator
 
     from vessl_nb.registry.documents import Body
-    from vessl_nb.storage.blobs import Place
 
-Layer = dict[str, "Place"] | Registered
-"""What put files into a volume: files by path, or a registration, whose manifest has them."""
+replace = msgspec.structs.replace
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
     """One registration of a model: what the journal says of it.
 
     Attributes
@@ -30,43 +38,59 @@ class Revision:
         The document's body.
     created
         When it was registered, in UTC.
-    layers
-        What makes up its volume, oldest first; of two files with one path the later one is there.
+    purged
+        It was removed for good.
     """
 
     registered: Registered
     created: dt.datetime
-    layers: tuple[Layer, ...]
+    purged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """A model: a number, what is in its volume, and its revisions, oldest first."""
+class ModelState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model: a number, what is in its volume, and its revisions.
+
+    Attributes
+    ----------
+    number, name
+        The model's number, and the name it was created with, if any.
+    created
+        When it was created, in UTC.
+    added
+        Files that were put into its volume since its newest revision, by path.
+    revisions
+        Its registrations, oldest first.
+    archived, deleted
+        What became of it.
+    """
 
     number: int
     created: dt.datetime
     name: str = ""
-    layers: tuple[Layer, ...] = ()
+    added: dict[str, Place] = {}
     revisions: tuple[Revision, ...] = ()
+    archived: bool = False
+    deleted: bool = False
 
-    def with_files(self, files: dict[str, Place]) -> ModelState:
-        """Give the model with more files in its volume."""
-        return replace(self, layers=(*self.layers, files))
+    def current(self) -> Revision | None:
+        """Give the newest revision that was not purged."""
+        return next((revision for revision in reversed(self.revisions) if not revision.purged), None)
 
-    def with_revision(self, registered: Registered, time: dt.datetime) -> ModelState:
-        """Give the model with one more revision."""
-        layers = (*self.layers, registered)
-        return replace(self, layers=layers, revisions=(*self.revisions, Revision(registered, time, layers)))
+    def with_purged(self, body: Purged) -> ModelState:
+        """Give the model with a revision, or examples of it, removed."""
+        index = body.revision - 1
+        old = self.revisions[index]
+        new = Revision(replace(old.registered, examples=body.examples), old.created, body.whole or old.purged)
+        return replace(self, revisions=(*self.revisions[:index], new, *self.revisions[index + 1 :]))
 
 
-@dataclass(slots=True)
-class RepositoryState:
+class RepositoryState(msgspec.Struct, omit_defaults=True):
     """A repository, folded up to some document.
 
     Attributes
     ----------
     models
-        By number, in order.
+        By number, in order; those that were deleted included.
     aliases
         Number and revision, by alias.
     """
@@ -74,8 +98,8 @@ class RepositoryState:
     organization: str
     name: str
     description: str = ""
-    models: dict[int, ModelState] = field(default_factory=dict)
-    aliases: dict[str, tuple[int, int]] = field(default_factory=dict)
+    models: dict[int, ModelState] = {}
+    aliases: dict[str, tuple[int, int]] = {}
 
     @property
     def qualified(self) -> str:
@@ -84,31 +108,60 @@ class RepositoryState:
 
     def next_number(self) -> int:
         """Give the number that the next new model gets."""
-        return max(self.models, default=0) + 1
+        return next(reversed(self.models), 0) + 1
 
     def copy(self) -> RepositoryState:
         """Give one that can take in documents while others read this one."""
         return replace(self, models=dict(self.models), aliases=dict(self.aliases))
 
-    def apply(self, body: Body, time: dt.datetime) -> None:
-        """Take in one more document."""
+    def apply(self, body: Body, time: dt.datetime) -> None:  # noqa: C901  # one case for each kind of document
+        """Take in one more document; LookupError or ValueError where it speaks of what is not there."""
+        models = self.models
         match body:
             case RepositoryCreated():
                 self.description = body.description
             case ModelCreated():
-                self.models[body.number] = ModelState(body.number, time, body.name, (body.files,) if body.files else ())
+                self._check_next(body.number)
+                models[body.number] = ModelState(body.number, time, body.name, body.files)
             case FilesAdded():
-                self.models[body.number] = self.models[body.number].with_files(body.files)
+                model = models[body.number]
+                models[body.number] = replace(model, added={**model.added, **body.files})
             case Registered():
-                model = self.models.get(body.number) or ModelState(body.number, time)
-                self.models[body.number] = model.with_revision(body, time)
+                if body.number not in models:
+                    self._check_next(body.number)
+                model = models.get(body.number) or ModelState(body.number, time)
+                if body.revision != len(model.revisions) + 1:
+                    raise ValueError(f"revision {body.revision} of number {body.number} is out of order")
+                models[body.number] = replace(
+                    model, revisions=(*model.revisions, Revision(body, time)), added={}
+                )  # fmt: skip
                 self.aliases.update(dict.fromkeys(body.aliases, (body.number, body.revision)))
             case AliasMoved():
+                _ = models[body.number].revisions[body.revision - 1]
                 self.aliases[body.alias] = (body.number, body.revision)
+            case Archived():
+                models[body.number] = replace(models[body.number], archived=not body.undone)
+            case Deleted():
+                models[body.number] = replace(models[body.number], deleted=True)
+                self.aliases = {alias: target for alias, target in self.aliases.items() if target[0] != body.number}
+            case Purged():
+                models[body.number] = models[body.number].with_purged(body)
+                if body.whole:
+                    gone = (body.number, body.revision)
+                    self.aliases = {alias: target for alias, target in self.aliases.items() if target != gone}
 
-    def current_revisions(self) -> Iterator[Revision]:
-        """Walk the newest revision of each model that can be served, newest model first."""
-        return (model.revisions[-1] for model in reversed(self.models.values()) if model.revisions)
+    def _check_next(self, number: int) -> None:
+        if number != self.next_number():
+            raise ValueError(f"number {number} is out of order")
+
+    def living(self) -> Iterator[ModelState]:
+        """Walk the models that were not deleted, newest first."""
+        return (model for model in reversed(self.models.values()) if not model.deleted)
+
+    def newest(self) -> Revision | None:
+        """Give the newest revision of the highest number that can be served and is not archived."""
+        found = (model.current() for model in self.living() if not model.archived)
+        return next((revision for revision in found if revision), None)
 
     def aliases_of(self, revision: Revision) -> tuple[str, ...]:
         """List the aliases that point at a revision, sorted."""
@@ -117,10 +170,13 @@ class RepositoryState:
 
     def model(self, number: int) -> ModelState:
         """Find a model by its number; NotFound where there is none."""
-        if number not in self.models:
+        model = self.models.get(number)
+        if model is None:
             have = f"The newest is {self.next_number() - 1}." if self.models else "It has no models yet."
             raise NotFound(f"{self.qualified} has no model {number}.", have)
-        return self.models[number]
+        if model.deleted:
+            raise NotFound(f"{self.qualified}:{number} was deleted.", "Its number is not used again.")
+        return model
 
     def resolve(self, reference: Reference) -> Revision:
         """Find the revision that a reference means.
@@ -128,7 +184,7 @@ class RepositoryState:
         Raises
         ------
         NotFound
-            It names nothing, or a model that nothing was registered for.
+            It names nothing, or a model that nothing was registered for, or what was deleted or purged.
         """
         if reference.alias is not None:
             if reference.alias not in self.aliases:
@@ -140,23 +196,32 @@ class RepositoryState:
             number, revision = self.aliases[reference.alias]
             return self.models[number].revisions[revision - 1]
         if reference.number is None:
-            newest = next(self.current_revisions(), None)
-            if newest is None:
-                last = max(self.models, default=None)
-                raise NotFound(
-                    f"{self.qualified} has no version that can be served.",
-                    f"Register a runner for it: register_model({self.name!r}, {last}, YourRunner)",
-                )
-            return newest
-        revisions = self.model(reference.number).revisions
-        if not revisions:
+            return self._newest_or_raise()
+        model = self.model(reference.number)
+        if not model.revisions:
             raise NotFound(
                 f"{self.qualified}:{reference.number} holds files, but no runner was registered for it.",
                 f"Register one: register_model({self.name!r}, {reference.number}, YourRunner)",
             )
-        if reference.revision is not None and reference.revision > len(revisions):
+        if reference.revision is not None and reference.revision > len(model.revisions):
             raise NotFound(
                 f"{self.qualified}:{reference.number} has no revision {reference.revision}.",
-                f"The newest is {self.qualified}:{reference.number}@{len(revisions)}.",
+                f"The newest is {self.qualified}:{reference.number}@{len(model.revisions)}.",
             )
-        return revisions[(reference.revision or 0) - 1]
+        found = model.current() if reference.revision is None else model.revisions[reference.revision - 1]
+        if found is None or found.purged:
+            raise NotFound(f"{reference} was purged: what it held is gone for good.", "Register it again.")
+        return found
+
+    def _newest_or_raise(self) -> Revision:
+        newest = self.newest()
+        if newest is None:
+            last = next(self.living(), None)
+            number = last.number if last else None
+            next_step = f"Register a runner for it: register_model({self.name!r}, {number}, YourRunner)"
+            if last and last.archived and last.current():
+                next_step = (
+                    f"Name an archived one, such as {self.qualified}:{last.number}, or take it back: unarchive(...)"
+                )
+            raise NotFound(f"{self.qualified} has no version that can be served.", next_step)
+        return newest

@@ -10,7 +10,6 @@ import msgspec
 
 from vessl_nb.faces.version import VersionFace, version_html, version_text
 from vessl_nb.registry.names import Tag, qualified
-from vessl_nb.registry.volume import files_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -99,10 +98,10 @@ class Version:
         """The document that describes what the version holds."""
         return self._registry.manifest(self._revision.registered.manifest)
 
-    @cached_property
+    @property
     def files(self) -> dict[str, Place]:
         """The files of its volume by path, with those that it keeps from earlier revisions."""
-        return files_of(self._registry, self._revision.layers)
+        return self.manifest.files
 
     @property
     def source(self) -> str:

@@ -12,27 +12,23 @@ from typing import TYPE_CHECKING
 
 import blake3
 import msgspec
-import platformdirs
 
-from vessl_nb.registry.documents import Registered
+from vessl_nb.progress import progress
+from vessl_nb.storage.user_cache import cache_folder
 from vessl_nb.volume_paths import check_volume_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from _typeshed import ReadableBuffer
+    from collections.abc import Mapping
 
     from vessl_nb.registry.registry import Registry
-    from vessl_nb.registry.state import Layer
+    from vessl_nb.registry.state import ModelState
     from vessl_nb.storage.blobs import Blobs, Place
 
 
-def files_of(registry: Registry, layers: Sequence[Layer]) -> dict[str, Place]:
-    """Collect the files of a volume: of two with one path, the later one."""
-    files: dict[str, Place] = {}
-    for layer in layers:
-        files.update(registry.manifest(layer.manifest).files if isinstance(layer, Registered) else layer)
-    return files
+def files_of(registry: Registry, model: ModelState) -> dict[str, Place]:
+    """Collect the files in a model's volume: its newest revision's, and those that came since."""
+    current = model.current()
+    return {**(registry.manifest(current.registered.manifest).files if current else {}), **model.added}
 
 
 def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
@@ -49,18 +45,14 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
     Damaged
         A file is missing from the registry, or is not what was written.
     """
-    identity = msgspec.json.encode({path: place.digest for path, place in files.items()}, order="sorted")
-    parent = cache_folder() / "volumes"
-    volume = parent / blake3.blake3(identity).hexdigest()[:32]
+    volume = volume_path(files)
     if _is_whole(volume, files):
         return volume
-    parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
+    volume.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=volume.parent))
     try:
-        # A document may be hostile, and name paths outside.
-        contents = {check_volume_path(path): blobs.view(place) for path, place in files.items()}
-        write_files(building, contents)
-        for path in contents:
+        copy_files(blobs, files, building)
+        for path in files:
             (building / path).chmod(0o444)
             os.utime(building / path, ns=(0, 0))  # what is written to later shows by its time
         _replace(volume, building, files)
@@ -69,18 +61,29 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
     return volume
 
 
-def write_files(folder: Path, contents: Mapping[str, ReadableBuffer]) -> None:
-    """Write files below a folder, of two with one path the later one."""
-    for path, content in contents.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+def volume_path(files: Mapping[str, Place]) -> Path:
+    """Name the folder in the user's cache where a set of files is laid out, whether it is there or not."""
+    identity = msgspec.json.encode({path: place.digest for path, place in files.items()}, order="sorted")
+    return cache_folder() / "volumes" / blake3.blake3(identity).hexdigest()[:32]
 
 
-def cache_folder() -> Path:
-    """Give the user's cache folder: VESSL_NB_CACHE, or where the platform keeps caches. It can be deleted any time."""
-    named = os.environ.get("VESSL_NB_CACHE")
-    return Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("vessl_nb")
+def copy_files(blobs: Blobs, files: Mapping[str, Place], folder: Path) -> None:
+    """Copy files out of the blobs into a folder, by path.
+
+    Raises
+    ------
+    InvalidArgument
+        A path leaves the folder: a document may be hostile.
+    Damaged
+        A file is missing from the registry, or is not what was written.
+    """
+    with progress("Laying out files", sum(place.length for place in files.values())) as shown:
+        for path, place in files.items():
+            target = folder / check_volume_path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            blobs.copy(place, target)
+            shown.count(place.length)
+            shown.draw()
 
 
 def _is_whole(volume: Path, files: Mapping[str, Place]) -> bool:

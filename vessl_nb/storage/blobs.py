@@ -6,12 +6,17 @@ at a multiple of `ALIGNMENT` bytes, with zeros between: a thousand small files w
 
 A `Place` says where a content is. Its digest is always that of the content itself, so that a later writer can find it
 again wherever it lies, and a reader can check it.
+
+Storing takes these steps, in this order, so that gc cannot take away what is about to be referred to: digests are
+computed; what may be referred to is pinned; only then it is looked for, and put where it is missing.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
+import re
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -19,11 +24,17 @@ import blake3
 import msgspec
 
 from vessl_nb.errors import Damaged, InvalidArgument
+from vessl_nb.progress import progress
+from vessl_nb.storage.disk import CHUNK, clone, copy_file, map_privately, start_writing_out, write_all
+from vessl_nb.storage.verified import is_verified, remember_verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
+    from vessl_nb.progress import Progress
     from vessl_nb.storage.folder import Folder
+    from vessl_nb.storage.writers import Pins
 
 LARGE = 1 << 20
 """From this many bytes on, a content has a blob of its own."""
@@ -31,8 +42,14 @@ LARGE = 1 << 20
 ALIGNMENT = 64
 """Contents of a pack begin at multiples of this many bytes, so that arrays mapped from it are aligned."""
 
-CHUNK = 1 << 20
-"""How many bytes of a file are read at a time while it is copied."""
+WRITERS = 4
+"""How many blobs are written at a time: waiting for the disk, they take little of a processor."""
+
+_HASHED_AT_ONCE = 1 << 26
+"""How many bytes are hashed between two looks at the clock."""
+
+_WORTH_THREADS = 1 << 17
+"""From this many bytes on, blake3 is quicker with all cores."""
 
 Digest: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
@@ -61,6 +78,11 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     blob: Digest | None = None
     offset: Size = 0
 
+    @property
+    def home(self) -> str:
+        """The digest of the blob that it lies in."""
+        return self.blob or self.digest
+
 
 class Blobs:
     """The blobs of a registry.
@@ -73,17 +95,18 @@ class Blobs:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._verified: set[str] = set()
 
-    def store(self, contents: Sequence[Content], known: Iterable[Place] = ()) -> tuple[list[Place], int]:
+    def store(self, contents: Sequence[Content], pins: Pins, known: Iterable[Place] = ()) -> tuple[list[Place], int]:
         """Store contents, each byte of them once.
 
         Parameters
         ----------
         contents
             What to store.
+        pins
+            Take the blobs in, until what refers to them is committed.
         known
-            Places that the caller knows to be in this registry: what lies there is referred to, not written.
+            Places that a version in this registry refers to: what lies there is referred to, not written.
 
         Returns
         -------
@@ -91,40 +114,112 @@ class Blobs:
             One for each content, in order. When this returns they are on disk.
         added : int
             How many bytes of contents were written.
+
+        Raises
+        ------
+        InvalidArgument
+            A content changed while it was stored.
+        RegistryError
+            It cannot be written.
         """
-        found = self._present(known)
-        digests = [_digest_of(content) for content in contents]
-        added = 0
-        small: dict[str, Content] = {}
-        for content, digest in zip(contents, digests, strict=True):
-            if digest in found or digest in small:
-                continue
-            length = _length_of(content)
-            if length >= LARGE:
-                added += self._create(digest, length, _checked(digest, _chunks_of(content)))
-                found[digest] = Place(digest, length)
-            else:
-                small[digest] = content
-        if small:
-            places = _lay_out(small)
-            blob = places[0].blob or places[0].digest
-            end = places[-1].offset + places[-1].length
-            if self._create(blob, end, _checked(blob, _pack(places, small))):
-                added += sum(place.length for place in places)
-            found.update((place.digest, place) for place in places)
+        with progress("Storing", 2 * sum(map(_length_of, contents))) as shown:
+            digests = [self._digest_of(content, shown, pins) for content in contents]
+            wanted = dict(zip(digests, contents, strict=True))
+            shared = {place.digest: place for place in known if place.digest in wanted}
+            pins.add({*wanted, *(place.home for place in shared.values())})
+            found = self._present(shared)
+            missing = {digest: content for digest, content in wanted.items() if digest not in found}
+            large = {digest: content for digest, content in missing.items() if _length_of(content) >= LARGE}
+            added = self._store_large(large, shown, pins)
+            found |= {digest: Place(digest, _length_of(content)) for digest, content in large.items()}
+            if small := {digest: content for digest, content in missing.items() if digest not in large}:
+                packed, added_small = self._store_small(small, pins)
+                found |= packed
+                added += added_small
         return [found[digest] for digest in digests], added
 
-    def _present(self, known: Iterable[Place]) -> dict[str, Place]:
+    def _digest_of(self, content: Content, shown: Progress, pins: Pins) -> str:
+        hasher = blake3.blake3(max_threads=_threads_for(_length_of(content)))
+        for part in _parts_of(content, _HASHED_AT_ONCE):
+            hasher.update(part)
+            shown.count(len(part))
+            shown.draw()
+            pins.stay_alive()
+        return hasher.hexdigest()
+
+    def _present(self, shared: dict[str, Place]) -> dict[str, Place]:
         """Keep the places whose blobs are there, by digest: what is lost is written again."""
-        sizes: dict[str, int] = {}
-        found = {}
-        for place in known:
-            blob = place.blob or place.digest
-            if blob not in sizes:
-                sizes[blob] = self._folder.size(_key(blob)) or 0
-            if place.offset + place.length <= sizes[blob]:
-                found[place.digest] = place
-        return found
+        sizes = {home: self._folder.size(blob_key(home)) or 0 for home in {place.home for place in shared.values()}}
+        return {
+            digest: place for digest, place in shared.items() if place.offset + place.length <= sizes[place.home]
+        }  # fmt: skip
+
+    def _store_large(self, contents: dict[str, Content], shown: Progress, pins: Pins) -> int:
+        """Put contents into blobs of their own; give the number of bytes that were not there yet."""
+        there = [digest for digest, content in contents.items() if self._is_there(digest, _length_of(content))]
+        missing = {digest: content for digest, content in contents.items() if digest not in there}
+        if missing:
+            work = [partial(self._write_large, digest, content, shown) for digest, content in missing.items()]
+            self._in_threads(work, shown, pins)
+        self._folder.sync(map(blob_key, [*there, *missing]))
+        self._remember(missing)
+        return sum(map(_length_of, missing.values()))
+
+    def _in_threads(self, work: Sequence[Callable[[], None]], shown: Progress, pins: Pins) -> None:
+        with ThreadPoolExecutor(WRITERS, "vessl_nb") as threads:
+            waiting = {threads.submit(task) for task in work}
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+                    for task in done:
+                        task.result()
+                    shown.draw()
+                    pins.stay_alive()
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def _write_large(self, digest: str, content: Content, shown: Progress) -> None:
+        with self._folder.temporary(blob_key(digest)) as temporary:
+            with temporary.open("x+b", buffering=0) as file:
+                written = _write(file, content, shown)
+                if written != digest:
+                    raise _changed()
+                self._folder.finish(file)
+            self._publish(temporary, digest, _length_of(content))
+
+    def _store_small(self, contents: dict[str, Content], pins: Pins) -> tuple[dict[str, Place], int]:
+        """Put contents into one blob together, which has its name only when it is written."""
+        places, length = _lay_out(contents)
+        with self._folder.temporary("blobs") as temporary:
+            hasher = blake3.blake3(max_threads=_threads_for(length))
+            with temporary.open("xb") as file:
+                for part in _pack(places, contents):
+                    hasher.update(part)
+                    file.write(part)
+                file.flush()
+                self._folder.finish(file.raw)  # type: ignore[arg-type]  # typeshed: a RawIOBase is no BinaryIO
+            blob = hasher.hexdigest()
+            pins.add([blob])
+            is_there = self._is_there(blob, length)
+            added = 0 if is_there else sum(place.length for place in places)
+            if not is_there:
+                self._publish(temporary, blob, length)
+        self._folder.sync([blob_key(blob)])
+        self._remember([blob])
+        home = None if len(places) == 1 else blob
+        return {place.digest: Place(place.digest, place.length, home, place.offset) for place in places}, added
+
+    def _is_there(self, digest: str, length: int) -> bool:
+        return self._folder.size(blob_key(digest)) == length
+
+    def _publish(self, temporary: Path, digest: str, length: int) -> None:
+        if not self._folder.publish(temporary, blob_key(digest)) and not self._is_there(digest, length):
+            # Nobody wrote it since: it is cut short. What was just written is what it should be.
+            temporary.replace(self._folder.path(blob_key(digest)))
+
+    def _remember(self, digests: Iterable[str]) -> None:
+        """Note that blobs are what their names say: they were just written."""
+        remember_verified([(digest, self._folder.path(blob_key(digest)).stat()) for digest in digests])
 
     def read(self, place: Place) -> bytes:
         """Read a content and check it against its digest.
@@ -134,7 +229,13 @@ class Blobs:
         Damaged
             It is missing, or is not what was written.
         """
-        return bytes(self.view(place))
+        with self._open(place.home) as file:
+            content = os.pread(file.fileno(), place.length, place.offset) if place.length < LARGE else b""
+        if place.length >= LARGE:
+            content = bytes(self.view(place))
+        if blake3.blake3(content).hexdigest() != place.digest:
+            raise self._damaged(place.home, "is not what was written")
+        return content
 
     def view(self, place: Place) -> memoryview:
         """Map a content: writable, and private to this process, so that writing to it leaves the file alone.
@@ -152,112 +253,163 @@ class Blobs:
         given: set[Place] = set()
         views = []
         for place in places:
-            blob = place.blob or place.digest
-            if blob not in mapped:
-                mapped[blob] = self._map(blob)
-            whole = mapped[blob]
-            if place.offset + place.length > len(whole):
-                raise self._damaged(blob, f"is {len(whole):,} bytes long, too short")
+            if place.home not in mapped:
+                mapped[place.home] = self._map(place.home)
+            whole = mapped[place.home]
+            if place.offset + place.length > len(whole) or (place.blob is None and place.length != len(whole)):
+                raise self._damaged(
+                    place.home, f"is {len(whole):,} bytes long instead of {place.offset + place.length:,}"
+                )
             content = whole[place.offset : place.offset + place.length]
             if place in given:
                 # Equal contents are stored once, but may be separate objects, of which one is changed later.
-                content = self._map(blob) if place.length >= LARGE else memoryview(bytearray(content))
+                content = self._map(place.home) if place.length >= LARGE else memoryview(bytearray(content))
             given.add(place)
             views.append(content)
         return views
 
-    def _map(self, blob: str) -> memoryview:
+    def check(self, blob: str, progressed: Callable[[int], None]) -> None:
+        """Read a blob through, and hold it against its name.
+
+        Parameters
+        ----------
+        blob
+            Its digest.
+        progressed
+            Is told how many bytes were read, now and then.
+
+        Raises
+        ------
+        Damaged
+            It is missing, or is not what was written.
+        """
+        with self._open(blob) as file:
+            status = os.fstat(file.fileno())
+            hasher = blake3.blake3(max_threads=_threads_for(status.st_size))
+            while part := file.read(_HASHED_AT_ONCE):
+                hasher.update(part)
+                progressed(len(part))
+        if hasher.hexdigest() != blob:
+            raise self._damaged(blob, "is not what was written")
+        remember_verified([(blob, status)])
+
+    def copy(self, place: Place, target: Path) -> None:
+        """Copy a content into a new file; the blocks are shared where the file system can do that."""
+        with target.open("xb", buffering=0) as file:
+            if place.blob is None and place.length >= LARGE:
+                with self._open(place.digest) as source:
+                    self._verify(place.digest, source)
+                    copy_file(source.fileno(), file.fileno())
+            else:
+                write_all(file.fileno(), self.read(place))
+
+    def _open(self, blob: str) -> BinaryIO:
         try:
-            with self._folder.open(_key(blob)) as file:
-                empty = os.fstat(file.fileno()).st_size == 0  # which mmap refuses
-                whole = memoryview(bytearray() if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+            return self._folder.open(blob_key(blob))
         except FileNotFoundError:
             raise self._damaged(blob, "is missing") from None
-        if blob not in self._verified:
-            if _digest_of(whole) != blob:
-                raise self._damaged(blob, "is not what was written")
-            self._verified.add(blob)
-        return whole
 
-    def _create(self, digest: str, length: int, chunks: Iterable[memoryview]) -> int:
-        if self._folder.size(_key(digest)) == length:
-            self._folder.sync(_key(digest))  # whoever wrote it may not have come to that yet
-            return 0
-        if not self._folder.create(_key(digest), chunks, read_only=True):
-            # Somebody else wrote it since, or what is there has another length.
-            size = self._folder.size(_key(digest))
-            if size != length:
-                raise self._damaged(digest, f"is {size:,} bytes long instead of {length:,}")
-            return 0
-        return length
+    def _map(self, blob: str) -> memoryview:
+        with self._open(blob) as file:
+            self._verify(blob, file)
+            return map_privately(file.fileno(), os.fstat(file.fileno()).st_size)
+
+    def _verify(self, blob: str, file: BinaryIO) -> None:
+        """Hold a blob against its name, if that was not done on this machine before."""
+        status = os.fstat(file.fileno())
+        if is_verified(blob, status):
+            return
+        hasher = blake3.blake3(max_threads=_threads_for(status.st_size))
+        hasher.update_mmap(f"/dev/fd/{file.fileno()}")
+        if hasher.hexdigest() != blob:
+            raise self._damaged(blob, "is not what was written")
+        remember_verified([(blob, status)])
 
     def _damaged(self, blob: str, problem: str) -> Damaged:
-        return Damaged(
-            f"The registry is damaged: {self._folder.path(_key(blob))} {problem}.",
-            "Restore this file from a backup; what does not need it stays usable.",
-        )
+        next_step = "Restore this file from a backup; what does not need it stays usable."
+        return Damaged.at(self._folder.path(blob_key(blob)), problem, next_step)
 
 
-def _key(digest: str) -> str:
+def blob_key(digest: str) -> str:
+    """Name the file of a blob, as the folder knows it."""
     return f"blobs/{digest[:2]}/{digest}"
+
+
+def digest_in(key: str) -> str | None:
+    """Give the digest of the blob that a file is, by its key; None where it is none."""
+    digest = key.rpartition("/")[2]
+    return digest if re.fullmatch("[0-9a-f]{64}", digest) and key == blob_key(digest) else None
 
 
 def _length_of(content: Content) -> int:
     return content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
 
 
-def _digest_of(content: Content) -> str:
+def _threads_for(length: int) -> int:
+    threads: int = blake3.blake3.AUTO
+    return threads if length >= _WORTH_THREADS else 1
+
+
+def _parts_of(content: Content, size: int) -> Iterator[memoryview]:
+    if isinstance(content, Path):
+        with content.open("rb", buffering=0) as file:
+            while part := file.read(size):
+                yield memoryview(part)
+        return
+    whole = memoryview(content).cast("B")
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]
+
+
+def _write(file: BinaryIO, content: Content, shown: Progress) -> str:
+    """Write a content, and give the digest of what was written."""
     hasher = blake3.blake3()
     if isinstance(content, Path):
-        hasher.update_mmap(content)
-    else:
-        hasher.update(content)
+        with content.open("rb") as source:
+            is_clone = clone(source.fileno(), file.fileno())
+        if is_clone:  # whatever happens to the original from now on does not reach it
+            while part := file.read(_HASHED_AT_ONCE):
+                hasher.update(part)
+                shown.count(len(part))
+            return hasher.hexdigest()
+    end = 0
+    for live in _parts_of(content, CHUNK):
+        part = bytes(live)  # so that what is hashed is what is written, though training goes on
+        hasher.update(part)
+        write_all(file.fileno(), part)
+        end += len(part)
+        start_writing_out(file.fileno(), end)
+        shown.count(len(part))
     return hasher.hexdigest()
 
 
-def _chunks_of(content: Content) -> Iterator[memoryview]:
-    if not isinstance(content, Path):
-        yield memoryview(content).cast("B")
-        return
-    with content.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield memoryview(chunk)
-
-
-def _checked(digest: str, chunks: Iterable[memoryview]) -> Iterator[memoryview]:
-    """Pass chunks on to be written, and fail at the end, before they are named, where they are not of this digest."""
-    hasher = blake3.blake3()
-    for chunk in chunks:
-        hasher.update(chunk)
-        yield chunk
-    if hasher.hexdigest() != digest:
-        raise InvalidArgument(
-            "Something of the model, or one of its files, changed while it was registered.",
-            "Register it again when nothing trains it or writes to it.",
-        )
-
-
-def _lay_out(contents: dict[str, Content]) -> list[Place]:
-    """Give small contents their places in a pack; where there is but one, the pack is that content."""
-    spans: list[tuple[int, int]] = []
+def _lay_out(contents: dict[str, Content]) -> tuple[list[Place], int]:
+    """Give small contents their places in a blob that they share, and that blob its length."""
+    places: list[Place] = []
     end = 0
-    for content in contents.values():
-        start, length = end + -end % ALIGNMENT, _length_of(content)
-        spans.append((start, length))
-        end = start + length
-    places = [Place(digest, length, None, start) for digest, (start, length) in zip(contents, spans, strict=True)]
-    if len(places) == 1:
-        return places
-    hasher = blake3.blake3()
-    for chunk in _pack(places, contents):
-        hasher.update(chunk)
-    return [Place(place.digest, place.length, hasher.hexdigest(), place.offset) for place in places]
+    for digest, content in contents.items():
+        start = end + -end % ALIGNMENT
+        end = start + _length_of(content)
+        places.append(Place(digest, end - start, None, start))
+    return places, end
 
 
-def _pack(places: list[Place], contents: dict[str, Content]) -> Iterator[memoryview]:
-    """Walk the bytes of a pack, each content checked against its own digest."""
+def _pack(places: list[Place], contents: dict[str, Content]) -> Iterator[bytes]:
+    """Walk the bytes of a blob that small contents share."""
     end = 0
     for place in places:
-        yield memoryview(bytes(place.offset - end))
-        yield from _checked(place.digest, _chunks_of(contents[place.digest]))
+        content = contents[place.digest]
+        taken = content.read_bytes() if isinstance(content, Path) else bytes(content)
+        if blake3.blake3(taken).hexdigest() != place.digest:
+            raise _changed()
+        yield bytes(place.offset - end)
+        yield taken
         end = place.offset + place.length
+
+
+def _changed() -> InvalidArgument:
+    """Build the error for a content that is not what it was when its digest was computed."""
+    return InvalidArgument(
+        "Something of the model, or one of its files, changed while it was registered.",
+        "Register it again when nothing trains it or writes to it.",
+    )

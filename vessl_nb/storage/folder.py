@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import RegistryError
+from vessl_nb.storage.disk import CannotPublish, publish, sync_folder, write_all
+from vessl_nb.storage.writers import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
     from typing import BinaryIO
 
-    from _typeshed import ReadableBuffer
+
+TRASH = "trash"
+"""Where gc puts what it is about to delete: ``trash/<id of the writer>/<digest>``."""
 
 
 class Folder:
     """A folder of immutable files, named by keys such as ``blobs/ab/abcd``.
 
-    The verbs are those of an object store, so that a bucket can take this class's place.
-
     Parameters
     ----------
     root
-        The folder itself; it is made on the first write. What is made in it takes the root's permissions, so that a
-        folder shared by a group stays shared.
+        The folder itself; it is made on the first write. What is made in it takes the root's permissions and group, so
+        that a folder shared by a group stays shared. All files are read-only.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._durable: set[Path] = set()  # folders whose own names are surely on disk
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Who writes into the folder: the process."""
+        return Writer(self.root)
 
     def path(self, key: str) -> Path:
         """Give the path of a file, whether it exists or not."""
@@ -38,37 +46,43 @@ class Folder:
 
     def read(self, key: str) -> bytes:
         """Read a whole file; FileNotFoundError where there is none."""
-        with self._in_words("read", key):
-            return self.path(key).read_bytes()
+        with self.in_words("read", key), self.path(key).open("rb", buffering=0) as file:
+            return file.readall()
 
     def open(self, key: str) -> BinaryIO:
-        """Open a file to be read or mapped; FileNotFoundError where there is none."""
-        with self._in_words("read", key):
-            return self.path(key).open("rb")
-
-    def sync(self, key: str) -> None:
-        """Put a file's name on disk, whoever wrote it; its contents are there before it is named."""
-        with self._in_words("write", key):
-            _sync_folder(self.path(key).parent)
+        """Open a file to be read or mapped; FileNotFoundError where there is none, nor one in the trash."""
+        with self.in_words("read", key):
+            try:
+                return self.path(key).open("rb")
+            except FileNotFoundError:
+                for file in self.root.glob(f"{TRASH}/*/{Path(key).name}"):
+                    with contextlib.suppress(FileNotFoundError):  # it is back in its place
+                        return file.open("rb")
+                return self.path(key).open("rb")
 
     def size(self, key: str) -> int | None:
         """Give a file's size in bytes; None where there is none."""
-        try:
-            return self.path(key).stat().st_size
-        except FileNotFoundError:
-            return None
+        with self.in_words("read", key):
+            try:
+                return self.path(key).stat().st_size
+            except FileNotFoundError:
+                return None
 
     def names(self, key: str) -> list[str]:
-        """List the finished files and folders in a folder, unsorted; nothing where there is no such folder."""
-        with self._in_words("list", key):
+        """List the files and folders in a folder, unsorted; nothing where there is no such folder."""
+        with self.in_words("list", key):
             try:
                 # os.listdir, because iterdir would build a Path for each of 10,000 names.
                 return [name for name in os.listdir(self.path(key)) if not name.startswith(".")]  # noqa: PTH208
             except FileNotFoundError:
                 return []
 
-    def create(self, key: str, chunks: Iterable[ReadableBuffer], *, read_only: bool = False) -> bool:
-        """Create a file with its whole contents, synced to disk with the folder that names it.
+    def walk(self, key: str) -> Iterator[str]:
+        """Walk the files and folders two levels down, by their paths below `key`, unsorted."""
+        return (f"{outer}/{inner}" for outer in self.names(key) for inner in self.names(f"{key}/{outer}"))
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Create a file with its whole content, synced to disk with the folder that names it.
 
         Returns
         -------
@@ -80,67 +94,103 @@ class Folder:
         RegistryError
             The file cannot be written: no space, no permission, a file where a folder should be.
         """
-        path = self.path(key)
-        with self._in_words("write", key):
-            self._make_folder(path.parent)
-            # The dot hides it from `names` until it is whole.
-            temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-            mode = self.root.stat().st_mode & (0o444 if read_only else 0o666)
-            try:
-                with temporary.open("xb", buffering=0) as file:
-                    for chunk in chunks:
-                        _write_all(file.fileno(), memoryview(chunk).cast("B"))
-                    os.fchmod(file.fileno(), mode)
-                    os.fsync(file.fileno())
-                try:
-                    # A link fails where the name exists: of many racing writers exactly one wins.
-                    os.link(temporary, path)
-                except FileExistsError:
-                    return False
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    temporary.unlink()
-            _sync_folder(path.parent)
-        return True
-
-    def _make_folder(self, folder: Path) -> None:
-        missing = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        mode = self.root.stat().st_mode if self.root.is_dir() else None
-        for made in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                made.mkdir()
-                if mode is not None:
-                    made.chmod(mode)
-            _sync_folder(made.parent)
+        with self.temporary(key) as temporary:
+            with temporary.open("xb", buffering=0) as file:
+                write_all(file.fileno(), content)
+                self.finish(file)
+            created = self.publish(temporary, key)
+        if created:
+            self.sync([key])
+        return created
 
     @contextlib.contextmanager
-    def _in_words(self, verb: str, key: str) -> Iterator[None]:
+    def temporary(self, key: str) -> Iterator[Path]:
+        """Give the path of a file to be written; afterwards it is gone, unless it has got its name."""
+        with self.in_words("write", key):
+            self.writer.announce()
+            path = self.writer.temporary()
+            try:
+                yield path
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+
+    def finish(self, file: BinaryIO) -> None:
+        """Give a file that was written its permissions, and put it on disk."""
+        root = self.root.stat()
+        os.fchmod(file.fileno(), root.st_mode & 0o444)
+        if os.fstat(file.fileno()).st_gid != root.st_gid:
+            with contextlib.suppress(PermissionError):  # of a group that the user is not in
+                os.fchown(file.fileno(), -1, root.st_gid)
+        os.fsync(file.fileno())
+
+    def publish(self, temporary: Path, key: str) -> bool:
+        """Give a finished file its name, if that is free; `sync` puts the name on disk."""
+        path = self.path(key)
+        self.make_folder(path.parent)
+        return publish(temporary, path)
+
+    def replace(self, key: str, content: bytes) -> None:
+        """Put a note, which may be lost, in place of what is there: the one kind of file that is not immutable."""
+        with self.temporary(key) as temporary:
+            temporary.write_bytes(content)
+            self.make_folder(self.path(key).parent)
+            temporary.rename(self.path(key))
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Put the names of files on disk, whoever wrote them; their contents are there before they are named."""
+        for folder in dict.fromkeys(self.path(key).parent for key in keys):
+            with self.in_words("write", str(folder.relative_to(self.root))):
+                sync_folder(folder)
+
+    def begin_anew(self) -> None:
+        """Forget which folders there are: somebody deleted the root."""
+        self._durable.clear()
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder below the root, and put its name on disk."""
+        if folder in self._durable:
+            return
+        if folder != self.root:
+            self.make_folder(folder.parent)
+        try:
+            folder.mkdir(parents=folder == self.root)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise NotADirectoryError(20, "Not a directory", str(folder)) from None
+        else:
+            if folder != self.root:
+                self._share(folder)
+        with contextlib.suppress(*([PermissionError] if folder == self.root else [])):  # what is above is not ours
+            sync_folder(folder.parent)  # whoever made the folder may not have come to that yet
+        self._durable.add(folder)
+
+    def _share(self, folder: Path) -> None:
+        root = self.root.stat()
+        if folder.stat().st_gid != root.st_gid:
+            with contextlib.suppress(PermissionError):
+                os.chown(folder, -1, root.st_gid)
+        folder.chmod(root.st_mode & 0o7777)
+
+    @contextlib.contextmanager
+    def in_words(self, verb: str, key: str) -> Iterator[None]:
+        """Turn what the operating system raises into an error that says what to do."""
         try:
             yield
         except RegistryError:
             raise
+        except CannotPublish as error:
+            raise RegistryError(
+                f"Cannot keep a registry in {self.root}: {error.strerror}.",
+                "Two writers could overwrite each other there. Point VESSL_NB_REGISTRY to another file system.",
+            ) from error
         except FileNotFoundError:
             if verb == "read":
                 raise
+            self.begin_anew()
             raise RegistryError(f"Cannot {verb} {self.path(key)}: its folder vanished.", "Run it again.") from None
         except OSError as error:
             raise RegistryError(
-                f"Cannot {verb} {self.path(key)}: {error.strerror}.",
+                f"Cannot {verb} {self.path(key)}: {error.strerror or error}.",
                 "Free it, or point VESSL_NB_REGISTRY to another folder.",
             ) from error
-
-
-def _write_all(descriptor: int, view: memoryview) -> None:
-    while view:  # one write() takes 2 GiB at most
-        view = view[os.write(descriptor, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,12 +16,16 @@ tell them apart either. The spelling in the first document holds.
 
 Writing number n + 1 fails where it exists: of many writers one wins, the others read on and try again. That is the only
 coordination there is: no lock, on a laptop or on a shared drive. A hole is never filled.
+
+``heads/<stream>.json`` is a note of how far the journal had come: ``{"number": 7, "digest": "<blake3 of document 7's
+file>"}``. It is put there after the document, and may lag behind, or be deleted; but a journal that ends before it, or
+has another document there, has lost something at its end, which the chain alone cannot tell.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import getpass
 import re
 import secrets
 import socket
@@ -30,13 +34,18 @@ from typing import TYPE_CHECKING, Annotated
 import blake3
 import msgspec
 
-from vessl_nb.errors import Damaged
+from vessl_nb.errors import Damaged, RegistryError
+from vessl_nb.storage.writers import user_name
 
 if TYPE_CHECKING:
     from vessl_nb.storage.folder import Folder
 
 _Hex128 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 _CHECKSUM = b',"checksum":"'
+
+HEADS = "heads"
+"""Where the notes are of how far the journals have come."""
+
 _FILE = re.compile(r"\d{8,}\.json")
 
 
@@ -60,6 +69,13 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     body: msgspec.Raw
 
 
+class Head(msgspec.Struct, frozen=True):
+    """How far a journal has come: the number of a document, and the digest of its file."""
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class Journal:
     """One stream of documents.
 
@@ -69,37 +85,87 @@ class Journal:
         The registry's folder.
     stream
         The stream's name, a relative path such as ``default/iris``.
+    known
+        A document up to which the caller knows the stream already, with the stream's spelling; None for none.
 
     Attributes
     ----------
     stream
         The name as the first document spells it, once that is read.
+    head
+        The newest document that was read; None where there is none.
     """
 
-    def __init__(self, folder: Folder, stream: str) -> None:
+    def __init__(self, folder: Folder, stream: str, known: Head | None = None) -> None:
         self.stream = stream
+        self.head = known
         self._folder = folder
         self._path = f"journal/{stream.lower()}"
-        self._length = 0
-        self._head: str | None = None  # the digest of the newest document's file
+        self._is_complete = False  # looked through from the first document to the last
 
     def read_on(self) -> list[Document]:
-        """Read the documents that came since the last call, all of them at the first.
+        """Read the documents that came since the last call, or since the one that is known.
 
         Raises
         ------
         Damaged
-            A document is missing from the middle, was changed, or does not belong here.
+            A document is missing, was changed, or does not belong here.
         """
-        last = self._last_number()
-        if last < self._length:
-            raise self.damaged(self._length, "vanished")
+        if not self._is_complete:
+            self._look_through()
         documents = []
-        for number in range(self._length + 1, last + 1):
-            document, digest = self._read(number)
-            documents.append(document)
-            self._length, self._head, self.stream = number, digest, document.stream
+        while (sealed := self._sealed(self._length + 1)) is not None:
+            documents.append(self._take(self._length + 1, sealed))
+        if not documents and self.head and self._folder.size(self._key(self._length)) is None:
+            raise self.damaged(self._length, "vanished")
+        self._is_complete = True
         return documents
+
+    def damages(self) -> list[Damaged]:
+        """Look through all documents, and list what is wrong, not only the first of it."""
+        found = []
+        for number in range(1, self._last_number() + 1):
+            sealed = self._sealed(number)
+            try:
+                if sealed is None:
+                    raise self.damaged(number, "is missing")
+                self._unseal(number, sealed)
+            except Damaged as damaged:
+                found.append(damaged)
+        if not found:  # each is as it was written; do they belong together?
+            try:
+                Journal(self._folder, self.stream).read_on()
+            except Damaged as damaged:
+                found.append(damaged)
+        return found
+
+    def _last_number(self) -> int:
+        noted = self._read_head()
+        return max([*self._numbers(), noted.number if noted else 0])
+
+    def _numbers(self) -> set[int]:
+        return {int(name.removesuffix(".json")) for name in self._folder.names(self._path) if _FILE.fullmatch(name)}
+
+    def has(self, head: Head) -> bool:
+        """Tell whether the stream has just this document."""
+        sealed = self._sealed(head.number)
+        return sealed is not None and blake3.blake3(sealed).hexdigest() == head.digest
+
+    def _look_through(self) -> None:
+        """Make sure that the journal has every number up to its last, and what is noted of its end."""
+        noted = self._read_head()  # before the names: it never runs ahead of them
+        numbers = self._numbers()
+        last = max([*numbers, noted.number if noted else 0])
+        for number in range(1, last + 1) if len(numbers) < last else ():
+            if number not in numbers:
+                raise self.damaged(number, "is missing", at_end=number > max(numbers, default=0))
+        if noted and not self.has(noted):
+            self._unseal(noted.number, self._sealed(noted.number) or b"")  # says more, where it was changed by hand
+            raise self.damaged(noted.number, "is not the document that was written", at_end=True)
+
+    @property
+    def _length(self) -> int:
+        return self.head.number if self.head else 0
 
     def append(self, kind: str, body: msgspec.Struct) -> bool:
         """Write the next document.
@@ -110,61 +176,77 @@ class Journal:
             False where another writer took the number: read on, and try again. True: the document is on disk, and comes
             with the next `read_on`.
         """
+        noted = self._read_head()
+        if noted and noted.number > self._length:
+            if self._sealed(self._length + 1) is None:
+                raise self.damaged(self._length + 1, "is missing")
+            return False
         document = Document(
             number=self._length + 1,
             id=secrets.token_hex(16),
             stream=self.stream,
-            previous=self._head,
+            previous=self.head.digest if self.head else None,
             time=dt.datetime.now(dt.UTC),
-            actor=_actor(),
+            actor=Actor(user_name(), socket.gethostname()),
             kind=kind,
             body=msgspec.Raw(msgspec.json.encode(body)),
         )
         text = msgspec.json.encode(document)[:-1]
-        checksum = blake3.blake3(text).hexdigest()
-        sealed = text + _CHECKSUM + checksum.encode() + b'"}\n'
-        if self._folder.create(self._key(document.number), [sealed]):
-            return True
-        there, _ = self._read(document.number)
-        return there.id == document.id
+        sealed = b"".join((text, _CHECKSUM, blake3.blake3(text).hexdigest().encode(), b'"}\n'))
+        if not self._folder.create(self._key(document.number), sealed):
+            there = self._sealed(document.number)
+            if there != sealed:
+                return False
+            self._folder.sync([self._key(document.number)])
+        with contextlib.suppress(RegistryError):  # the document is there, and that is what counts
+            head = Head(document.number, blake3.blake3(sealed).hexdigest())
+            self._folder.replace(self._head_key(), msgspec.json.encode(head))
+        return True
 
-    def _last_number(self) -> int:
-        names = self._folder.names(self._path)
-        return max((int(name.removesuffix(".json")) for name in names if _FILE.fullmatch(name)), default=0)
-
-    def _read(self, number: int) -> tuple[Document, str]:
+    def _read_head(self) -> Head | None:
         try:
-            sealed = self._folder.read(self._key(number))
+            return msgspec.json.decode(self._folder.read(self._head_key()), type=Head)
+        except (FileNotFoundError, msgspec.DecodeError):  # a note may be lost
+            return None
+
+    def _sealed(self, number: int) -> bytes | None:
+        try:
+            return self._folder.read(self._key(number))
         except FileNotFoundError:
-            raise self.damaged(number, "is missing") from None
+            return None
+
+    def _unseal(self, number: int, sealed: bytes) -> Document:
+        """Read a document that is as it was written."""
         text, _, rest = sealed.rpartition(_CHECKSUM)
         if rest != blake3.blake3(text).hexdigest().encode() + b'"}\n':
             raise self.damaged(number, "was changed or is cut short: its checksum is wrong")
         try:
-            document = msgspec.json.decode(text + b"}", type=Document)
+            return msgspec.json.decode(text + b"}", type=Document)
         except msgspec.DecodeError as error:
             raise self.damaged(number, f"is no journal document: {error}") from None
+
+    def _take(self, number: int, sealed: bytes) -> Document:
+        """Hold a document against what it must be, and go on to it."""
+        document = self._unseal(number, sealed)
         same_stream = document.stream.lower() == self.stream.lower() if number == 1 else document.stream == self.stream
         if document.number != number or not same_stream:
             raise self.damaged(number, f"is number {document.number} of {document.stream}")
-        if document.previous != self._head and number == self._length + 1:
+        if document.previous != (self.head.digest if self.head else None):
             raise self.damaged(number, "does not follow the document before it: one of the two was replaced")
-        return document, blake3.blake3(sealed).hexdigest()
+        self.head = Head(number, blake3.blake3(sealed).hexdigest())
+        self.stream = document.stream
+        return document
 
-    def damaged(self, number: int, problem: str) -> Damaged:
+    def damaged(self, number: int, problem: str, *, at_end: bool = False) -> Damaged:
         """Build the error that names a damaged document of this stream."""
-        return Damaged(
-            f"The registry is damaged: {self._folder.path(self._key(number))} {problem}.",
-            "Restore this file from a backup; other repositories stay usable.",
-        )
+        next_step = "Restore this file from a backup; other repositories stay usable."
+        if at_end:
+            note = self._folder.path(self._head_key())
+            next_step = f"Restore this file from a backup. If it is gone for good, delete {note}, to go on without it."
+        return Damaged.at(self._folder.path(self._key(number)), problem, next_step)
 
     def _key(self, number: int) -> str:
         return f"{self._path}/{number:08d}.json"
 
-
-def _actor() -> Actor:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        user = ""
-    return Actor(user, socket.gethostname())
+    def _head_key(self) -> str:
+        return f"{HEADS}/{self.stream.lower()}.json"

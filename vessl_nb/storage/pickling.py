@@ -1,16 +1,18 @@
 """Pickles whose large data lies beside them.
 
 Buffers (of numpy, pandas and everything else that knows pickle protocol 5, and torch's storages) leave the pickle, in
-the order in which they come in it, and are put back in that order. Several objects may be pickled one after the other
-by one pickler: what two of them share is shared again after loading by one unpickler.
+the order in which they come in it, and are put back in that order. Large texts and bytes stay in the pickle, which is
+cut around them. Several objects may be pickled one after the other by one pickler: what two of them share is shared
+again after loading by one unpickler.
 """
 
 from __future__ import annotations
 
 import pickle
 import sys
+from collections import deque
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -20,10 +22,13 @@ from vessl_nb.storage import restore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from _typeshed import ReadableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 SMALL = 4096
 """Buffers of fewer bytes than this stay in the pickle: a place in the manifest costs about as much."""
+
+LARGE_PIECE = 1 << 18
+"""Texts and bytes of more than this many bytes, some frames of a pickle, are pieces of their own."""
 
 
 class _Storage:
@@ -31,6 +36,54 @@ class _Storage:
 
     def __init__(self, untyped: Any) -> None:
         self.untyped = untyped
+
+
+class _Pieces:
+    """The file that a pickler writes into: it keeps large texts and bytes as pieces of their own, uncopied.
+
+    Pickle's C code gathers what is small into frames of about 64 KiB, and hands over what is larger than a frame as it
+    is: so a write of more than `LARGE_PIECE` bytes is one such object's contents.
+    """
+
+    def __init__(self) -> None:
+        self._closed: list[ReadableBuffer] = []
+        self._open = BytesIO()
+        self.length = 0
+
+    def write(self, part: bytes) -> None:
+        """Take in the next part of the pickle."""
+        self.length += len(part)
+        if len(part) < LARGE_PIECE:
+            self._open.write(part)
+            return
+        self._closed += [self._open.getbuffer(), part]
+        self._open = BytesIO()
+
+    def pieces(self) -> list[memoryview]:
+        """Give all that was written, in pieces."""
+        every = [memoryview(piece) for piece in (*self._closed, self._open.getbuffer())]
+        return [piece for piece in every if piece.nbytes]
+
+
+class _Reader(RawIOBase):
+    """Reads pieces as one file."""
+
+    def __init__(self, pieces: Iterable[ReadableBuffer]) -> None:
+        self._left: deque[memoryview] = deque(memoryview(piece) for piece in pieces)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: WriteableBuffer) -> int:
+        while self._left and not self._left[0]:
+            self._left.popleft()
+        if not self._left:
+            return 0
+        wanted = memoryview(target).cast("B")
+        part = self._left[0][: len(wanted)]
+        wanted[: len(part)] = part
+        self._left[0] = self._left[0][len(part) :]
+        return len(part)
 
 
 class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
@@ -43,19 +96,19 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
     """
 
     def __init__(self) -> None:
-        self._file = BytesIO()
+        self._file = _Pieces()
         self.buffers: list[memoryview] = []
         self._left_out = 0  # bytes
         self._storages: dict[int, _Storage] = {}
         super().__init__(self._file, protocol=5, buffer_callback=self._leave_out)
 
-    def getvalue(self) -> bytes:
-        """Give everything pickled so far, one pickle after the other."""
-        return self._file.getvalue()
+    def pieces(self) -> list[memoryview]:
+        """Give everything pickled so far, one pickle after the other, in pieces to be read as one."""
+        return self._file.pieces()
 
     def length(self) -> int:
         """Count the bytes pickled so far, those of the buffers included."""
-        return self._file.tell() + self._left_out
+        return self._file.length + self._left_out
 
     def reducer_override(self, obj: Any) -> Any:
         """Take torch's storages apart; leave the rest to cloudpickle."""
@@ -89,14 +142,14 @@ class BufferUnpickler:
 
     Parameters
     ----------
-    pickles
-        What its `getvalue` gave.
+    pieces
+        What its `pieces` gave.
     buffers
         Its buffers, in order; writable where the loaded objects should be.
     """
 
-    def __init__(self, pickles: ReadableBuffer, buffers: Iterable[ReadableBuffer]) -> None:
-        self._unpickler = pickle.Unpickler(BytesIO(pickles), buffers=iter(buffers))
+    def __init__(self, pieces: Iterable[ReadableBuffer], buffers: Iterable[ReadableBuffer]) -> None:
+        self._unpickler = pickle.Unpickler(BufferedReader(_Reader(pieces)), buffers=iter(buffers))
 
     def load(self) -> Any:
         """Read the next object; `restoring` must be in force."""

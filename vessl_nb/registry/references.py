@@ -1,0 +1,49 @@
+"""Which blobs the journals refer to, and for which versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vessl_nb.registry.registry import Registry
+    from vessl_nb.registry.state import ModelState, RepositoryState, Revision
+    from vessl_nb.storage.blobs import Place
+
+
+def every_reference(registry: Registry) -> Iterator[tuple[str, Place]]:
+    """Walk every place that something refers to which was neither deleted nor purged, with the version that does.
+
+    Raises
+    ------
+    RegistryError
+        A journal or a manifest cannot be read, so that it cannot be known what is referred to.
+    """
+    for state in registry.every_repository():
+        for model in state.living():
+            yield from ((f"{state.qualified}:{model.number}", place) for place in model.added.values())
+            for revision in model.revisions:
+                if not revision.purged:
+                    name = version_name(state, model, revision)
+                    yield from ((name, place) for place in places_of(registry, revision))
+
+
+def referenced_blobs(registry: Registry) -> set[str]:
+    """Give the digests of all blobs that are referred to; RegistryError as `every_reference` raises it."""
+    return {place.home for _, place in every_reference(registry)}
+
+
+def places_of(registry: Registry, revision: Revision) -> Iterator[Place]:
+    """Walk the places that a revision refers to; Damaged, naming a way out, where its manifest cannot be read."""
+    said = revision.registered
+    yield said.manifest
+    if said.examples:
+        yield said.examples
+    yield from registry.manifest(said.manifest).places()
+
+
+def version_name(state: RepositoryState, model: ModelState, revision: Revision) -> str:
+    """Name a revision as references do, with ``@`` where its number has several."""
+    several = len(model.revisions) > 1
+    return f"{state.qualified}:{model.number}" + (f"@{revision.registered.revision}" if several else "")

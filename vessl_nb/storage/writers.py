@@ -1,0 +1,283 @@
+"""Writers: the processes that write into a registry, what each is writing, and what it pins.
+
+::
+
+    writers/<id>/            a process that writes, or did and was killed
+      writer.json            which process it is: {"machine", "host", "user", "pid", "started"}
+      <n>.tmp                a file that it is writing, not yet under its name
+      <n>.pin                digests of blobs that it is about to refer to, one a line
+
+A pin keeps gc (`vessl_nb.storage.collection`) from a blob that no document names yet. It counts until its writer is
+known to be dead, or its lease ran out: a process of this machine is asked for, and one of another is believed for
+`LEASE` seconds after it last touched its ``writer.json``, by the clock of the disk. gc removes the folder of a writer
+that does not count any more; one that lives all the same (a laptop that slept) finds that out before it commits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import itertools
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vessl_nb.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LEASE = 3600.0
+"""How long a writer of another machine counts after its last sign of life, in seconds."""
+
+_RENEWAL = 60.0
+"""How often a writer at work gives a sign of life, in seconds."""
+
+FOLDER = "writers"
+
+_CARD = "writer.json"
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``writer.json`` says.
+
+    Attributes
+    ----------
+    machine
+        The machine since it was started, and the part of it in which process numbers mean something (a container).
+    host, user
+        Their names, for people.
+    pid
+        The process's number.
+    started
+        When the process began, as its machine says it: numbers are used again.
+    """
+
+    machine: str
+    host: str
+    user: str
+    pid: int
+    started: str
+
+
+class Writer:
+    """The process, as a writer into one registry.
+
+    Parameters
+    ----------
+    root
+        The registry's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.id = secrets.token_hex(8)
+        self.folder = root / FOLDER / self.id
+        self._numbers = itertools.count(1)
+        self._renewed = 0.0
+        self._forget = weakref.finalize(self, _remove, self.folder, os.getpid())
+
+    def announce(self) -> None:
+        """Make the writer known, or give a sign of life, before anything is written."""
+        try:
+            os.utime(self.folder / _CARD)
+        except FileNotFoundError:
+            self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
+            mode = self.folder.parent.parent.stat().st_mode
+            for folder in (self.folder.parent, self.folder):
+                with contextlib.suppress(FileExistsError):
+                    folder.mkdir()
+                    folder.chmod(mode)
+            # Nobody takes a folder without a card for a dead writer's before its lease ran out.
+            self._put(_CARD, msgspec.json.encode(_card_of_this_process()) + b"\n")
+        self._renewed = time.monotonic()
+
+    def stay_alive(self) -> None:
+        """Give a sign of life, if the last one is a while ago.
+
+        Raises
+        ------
+        RegistryError
+            The writer was taken for dead, so that what it pinned may be gone.
+        """
+        if time.monotonic() - self._renewed > _RENEWAL:
+            self._renew()
+
+    def _renew(self) -> None:
+        try:
+            os.utime(self.folder / _CARD)
+        except FileNotFoundError:
+            raise self._voided() from None
+        self._renewed = time.monotonic()
+
+    def _voided(self) -> RegistryError:
+        return RegistryError(
+            f"This process slept for so long that gc took it for dead and removed {self.folder}.",
+            "Nothing was registered. Run it again.",
+        )
+
+    def temporary(self) -> Path:
+        """Give the path of a file to be written, which nothing reads before it has its name."""
+        return self.folder / f"{next(self._numbers)}.tmp"
+
+    @contextlib.contextmanager
+    def pins(self) -> Iterator[Pins]:
+        """Pin blobs until what refers to them is committed."""
+        self.announce()
+        pins = Pins(self)
+        try:
+            yield pins
+        finally:
+            pins.release()
+
+    def _put(self, name: str, text: bytes) -> None:
+        temporary = self.temporary()
+        try:
+            temporary.write_bytes(text)
+            temporary.rename(self.folder / name)
+        except FileNotFoundError:
+            raise self._voided() from None
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise RegistryError(
+                f"Cannot write {temporary}: {error.strerror}.", "Free it, or point VESSL_NB_REGISTRY to another folder."
+            ) from error
+
+
+class Pins:
+    """What one registration pins; made by `Writer.pins`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._files: list[str] = []
+
+    def add(self, digests: Iterable[str]) -> None:
+        """Pin blobs, whether they are there yet or not. Look whether they are there afterwards, not before."""
+        self._writer.stay_alive()
+        name = f"{next(self._writer._numbers)}.pin"  # noqa: SLF001  # of one file
+        self._writer._put(name, "\n".join(digests).encode())  # noqa: SLF001
+        self._files.append(name)
+
+    def stay_alive(self) -> None:
+        """See `Writer.stay_alive`; to be called now and then while a large file is written."""
+        self._writer.stay_alive()
+
+    def check(self) -> None:
+        """Make sure that the pins were in force all the time; RegistryError where they may not have been."""
+        self._writer._renew()  # noqa: SLF001
+        if not all((self._writer.folder / name).exists() for name in self._files):
+            raise self._writer._voided()  # noqa: SLF001
+
+    def release(self) -> None:
+        """Take the pins back."""
+        for name in self._files:
+            with contextlib.suppress(OSError):
+                (self._writer.folder / name).unlink()
+        self._files.clear()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A writer's folder, as gc finds it: its id, and whether it counts."""
+
+    id: str
+    counts: bool
+
+
+def find_writers(root: Path) -> list[Found]:
+    """List the writers' folders, each with whether its writer still counts."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        now = _now_on(root / FOLDER)
+        return [Found(folder.name, _counts(folder, now)) for folder in (root / FOLDER).iterdir() if folder.is_dir()]
+    return []
+
+
+def read_pins(root: Path, writer: str) -> set[str]:
+    """Read what a writer pins."""
+    pinned: set[str] = set()
+    folder = root / FOLDER / writer
+    with contextlib.suppress(FileNotFoundError):  # a writer that ends, or releases a pin, has committed
+        for file in folder.glob("*.pin"):
+            with contextlib.suppress(FileNotFoundError):
+                pinned.update(file.read_text().split())
+    return pinned
+
+
+def _counts(folder: Path, now: float) -> bool:
+    try:
+        card = msgspec.json.decode((folder / _CARD).read_bytes(), type=Card)
+        last = (folder / _CARD).stat().st_mtime
+    except (OSError, msgspec.DecodeError):  # it is just being made, or its writer died before that was done
+        card, last = None, folder.stat().st_mtime if folder.exists() else now
+    if card is not None and card.machine == _machine():
+        return _started(card.pid) == card.started
+    return now - last < LEASE
+
+
+def _now_on(folder: Path) -> float:
+    """Ask the disk for the time: files get theirs from it, whatever the clocks of the machines say."""
+    probe = folder / f"{secrets.token_hex(8)}.now"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except PermissionError:  # a registry that one may only look at
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _card_of_this_process() -> Card:
+    return Card(
+        machine=_machine(),
+        host=socket.gethostname(),
+        user=user_name(),
+        pid=os.getpid(),
+        started=_started(os.getpid()) or "",
+    )
+
+
+def user_name() -> str:
+    """Name the user; empty in a container whose user has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def _machine() -> str:
+    if sys.platform == "linux":
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115  # it is no path
+    import psutil  # noqa: PLC0415  # 15 ms, and only where /proc is not
+
+    return f"{socket.gethostname()} {psutil.boot_time()}"
+
+
+def _started(pid: int) -> str | None:
+    """Tell when a process of this machine began; None where there is no such process."""
+    if sys.platform == "linux":
+        try:
+            # The 22nd field, counted after the command's name, which may have spaces and brackets in it.
+            status, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if status in {"Z", "X"} else fields[18]  # killed, and not yet waited for
+    import psutil  # noqa: PLC0415  # as above
+
+    try:
+        return str(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _remove(folder: Path, pid: int) -> None:
+    if os.getpid() == pid:  # a fork of the writer is another process
+        shutil.rmtree(folder, ignore_errors=True)
