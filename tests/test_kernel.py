@@ -402,3 +402,15 @@ def test_completion_over_the_wire(kernel):
     assert kernel.complete("x = 1\n%vessl_load iris:cham") == ["x = 1\n%vessl_load iris:champion"]
     assert "vessl.RunnerBase" in kernel.complete("vessl.Run")
     assert "clf.factor" in kernel.complete("clf.fac")
+
+
+def test_a_notebook_shows_a_bar_while_a_large_model_is_stored(kernel):
+    kernel("from vessl_nb import progress; progress.PATIENCE = 0; import numpy as np")
+    kernel(RUNNER)
+    try:
+        ran = kernel("vessl.register_model('bars', None, Iris, [np.arange(4e6), np.arange(4e6) + 1])")
+    finally:
+        kernel("progress.PATIENCE = 1.0")
+    shown = [content["data"] for content in ran.of("display_data") if "Storing" in content["data"].get("text/plain", "")]
+    assert shown
+    assert "application/vnd.jupyter.widget-view+json" in shown[0]

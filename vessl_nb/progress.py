@@ -41,9 +41,7 @@ class Progress:
                 return
             from tqdm.auto import tqdm  # noqa: PLC0415  # in a notebook it imports widgets: only where there is a bar
 
-            self._bar = tqdm(
-                desc=self._title, total=self._total, unit="B", unit_scale=True, unit_divisor=1024, leave=False
-            )
+            self._bar = tqdm(desc=self._title, total=self._total, unit="B", unit_scale=True, leave=False)
         self._bar.update(min(self._done, self._total) - self._bar.n)
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from vessl_nb.faces.html import (
     aligned,
     chips,
@@ -30,8 +32,7 @@ _NOT_SERVABLE = "not servable"
 _NUMBER = "vnb-number"
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRow:
+class VersionRow(msgspec.Struct, frozen=True, gc=False):
     """One version in a table.
 
     Attributes

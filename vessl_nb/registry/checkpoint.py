@@ -22,7 +22,7 @@ from vessl_nb.storage.user_cache import cache_folder
 LAYOUT = 1
 """Raised whenever `RepositoryState`, or what it is made of, changes: older checkpoints are then passed over."""
 
-INTERVAL = 256
+INTERVAL = 64
 """After so many further documents a new checkpoint is written."""
 
 CHECKPOINTS = "checkpoints"

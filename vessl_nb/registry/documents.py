@@ -36,7 +36,7 @@ class FilesAdded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     files: dict[str, Place]
 
 
-class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A runner was registered: a model with the next number, or the next revision of a model that exists.
 
     Attributes

@@ -9,22 +9,38 @@
                                      describes the document, `vessl_nb.registry.documents` its kinds
       blobs/<ab>/<digest>            immutable bytes, named by their blake3 digest: `vessl_nb.storage.blobs`
 
+    and beside them, what can be deleted while nobody writes, and need not be copied:
+
+      heads/<organization>/<repository>.json
+                                     how far a journal had come, so that a lost end is missed:
+                                     `vessl_nb.storage.journal`
+      checkpoints/<organization>/<repository>.msgpack
+                                     the fold of a long journal: `vessl_nb.registry.checkpoint`
+      writers/<id>/                  a process that writes, and what it pins: `vessl_nb.storage.writers`
+      trash/<id>/<digest>            what gc is about to delete, or to put back: `vessl_nb.storage.collection`
+
 Among the blobs, each registered revision has
 
 - its manifest, JSON: `vessl_nb.manifest` describes every field;
 - its examples, JSON, where samples were given: ``[{"input": ..., "output": ...}, ...]``, in the encoding of
-  `vessl_nb.values.encoding`;
+  `vessl_nb.values.encoding`; in a blob of their own, so that they can be purged;
 - its contents, at the places that the manifest names: pickles and their buffers, byte code, ``runner.py``, files.
+
+A revision is whole by itself: its manifest names all it holds, what earlier ones stored included.
 
 Of vessl_nb, pickles name the functions of `vessl_nb.storage.restore` and the classes of `vessl_nb.runner`, and nothing
 else; of cloudpickle, what it puts there.
 
 The folders of an organization and a repository are their names in lower case, since two names that differ only by
-case are refused; the first document has the name as it is spelled. Files whose name begins with a dot are being
-written, or were when their writer died. Whoever copies the folder while others write to it copies `journal` first, and
-then `blobs`.
+case are refused; the first document has the name as it is spelled. Whoever copies the folder while others write to it
+copies `journal` first, and then `blobs`.
 
-Everything is plain files, with no links between them: a copy made by rsync, tar or a bucket's tool is a registry.
+Everything is plain files, read-only, with no links between them: a copy made by rsync, tar or a bucket's tool is a
+registry. Files and folders take mode and group from the root.
+
+In the user's cache (VESSL_NB_CACHE, or where the platform keeps caches), which can be deleted at any time, are the
+volumes that runners have as their working directory (`vessl_nb.registry.volume`), the checkpoints of registries that
+are read-only, and the note of which blobs were verified on this machine (`vessl_nb.storage.verified`).
 
 When to raise the number
 ------------------------

@@ -58,7 +58,7 @@ Content: TypeAlias = bytes | bytearray | memoryview | Path
 """Bytes in memory, or a file to be copied."""
 
 
-class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where a content lies.
 
     Attributes

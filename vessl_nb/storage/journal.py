@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import re
 import secrets
 import socket
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +45,8 @@ _CHECKSUM = b',"checksum":"'
 HEADS = "heads"
 """Where the notes are of how far the journals have come."""
 
-_FILE = re.compile(r"\d{8,}\.json")
+_DIGITS = 8
+"""How many digits the number in a document's name has, or more."""
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -144,7 +144,8 @@ class Journal:
         return max([*self._numbers(), noted.number if noted else 0])
 
     def _numbers(self) -> set[int]:
-        return {int(name.removesuffix(".json")) for name in self._folder.names(self._path) if _FILE.fullmatch(name)}
+        names = [name.removesuffix(".json") for name in self._folder.names(self._path) if name.endswith(".json")]
+        return {int(name) for name in names if len(name) >= _DIGITS and name.isascii() and name.isdecimal()}
 
     def has(self, head: Head) -> bool:
         """Tell whether the stream has just this document."""
@@ -246,7 +247,7 @@ class Journal:
         return Damaged.at(self._folder.path(self._key(number)), problem, next_step)
 
     def _key(self, number: int) -> str:
-        return f"{self._path}/{number:08d}.json"
+        return f"{self._path}/{number:0{_DIGITS}d}.json"
 
     def _head_key(self) -> str:
         return f"{HEADS}/{self.stream.lower()}.json"
