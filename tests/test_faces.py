@@ -8,6 +8,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_row
 
 from vessl_nb.faces import html
 from vessl_nb.faces.preview import PreviewFace, StageFace, preview_html, preview_text
@@ -134,7 +135,7 @@ def test_text_is_the_same_whatever_the_clock_and_the_sizes_say():
     later = {"created": NOON + timedelta(days=9), "size": 17, "added": 3}
     slower = tuple(replace(stage, seconds=9.0) for stage in PREVIEW.stages)
     assert preview_text(replace(PREVIEW, stages=slower)) == preview_text(PREVIEW)
-    assert versions_text("iris", [replace(row, **later) for row in ROWS]) == versions_text("iris", ROWS)
+    assert versions_text("iris", [replace_row(row, **later) for row in ROWS]) == versions_text("iris", ROWS)
     bigger = tuple((name, kind, size * 10) for name, kind, size in VERSION.captures)
     assert version_text(replace(VERSION, captures=bigger, **later)) == version_text(VERSION)
 
@@ -208,7 +209,7 @@ def test_a_value_is_drawn_as_ipython_would_draw_it():
 
 
 def test_a_hundred_versions_are_folded():
-    rows = [replace(ROW, reference=f"iris:{number}") for number in range(100, 0, -1)]
+    rows = [replace_row(ROW, reference=f"iris:{number}") for number in range(100, 0, -1)]
     text, page = versions_text("iris", rows), Page(versions_html("iris", rows))
     assert text.startswith("iris, 100 versions\n")
     assert text.endswith("… and 80 more")
@@ -228,12 +229,12 @@ def test_versions_have_a_column_for_each_tag_and_numbers_flush_right():
     assert '<td class="vnb-number">0.93</td>' in page
     assert '<code class="vnb-chip">champion</code> <code class="vnb-chip">latest</code>' in page
     assert "not servable" in page
-    seoul = replace(ROW, created=NOON.astimezone(timezone(timedelta(hours=9))))
+    seoul = replace_row(ROW, created=NOON.astimezone(timezone(timedelta(hours=9))))
     assert '<time datetime="2026-11-03T12:05:09Z">2026-11-03 12:05</time>' in versions_html("iris", [seoul])
 
 
 def test_many_tags_and_long_descriptions_do_not_make_a_table_nobody_can_read():
-    wide = replace(ROW, tags={f"metric_{number}": number for number in range(40)}, description="word " * 60)
+    wide = replace_row(ROW, tags={f"metric_{number}": number for number in range(40)}, description="word " * 60)
     page = Page(versions_html("iris", [wide]))
     assert "… and 28 more tags" in page.text
     assert "… and 28 more tags" in versions_text("iris", [wide])
@@ -261,7 +262,7 @@ def test_html_stays_small():
     names = tuple((f"name_{number}", "ndarray", 1) for number in range(3000))
     source = "a line of source that is of the usual length, more or less\n" * 2000
     for page in (
-        versions_html("iris", [replace(ROW, description="x " * 500)] * 100),
+        versions_html("iris", [replace_row(ROW, description="x " * 500)] * 100),
         version_html(replace(VERSION, captures=names, requirements=("numpy",) * 3000, source=source)),
         preview_html(replace(FAILED, given=value, stages=(replace(BROKEN, given=value, error="e" * 10_000),) * 3)),
     ):
@@ -278,7 +279,9 @@ def test_nothing_a_user_wrote_opens_a_tag_or_upsets_a_line(words):
     value = ValueFace(words, words, words)
     broken = StageFace(words, "failed", None, 1.0, value, words, (words, words))
     preview = PreviewFace(words, value, (StageFace(words, "ok", value, 1.0), broken, StageFace(words, "not run")))
-    rows = [replace(SECOND, reference=words, aliases=(words,), runner=words, tags={words: words}, description=words)]
+    rows = [
+        replace_row(SECOND, reference=words, aliases=(words,), runner=words, tags={words: words}, description=words)
+    ]
     plain = dict.fromkeys(("reference", "runner", "model", "description", "python", "source"), words)
     listed = dict.fromkeys(("aliases", "requirements", "env"), (words,))
     items = {"captures": ((words, words, 1),), "artifacts": ((words, 1),)}

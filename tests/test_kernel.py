@@ -411,6 +411,8 @@ def test_a_notebook_shows_a_bar_while_a_large_model_is_stored(kernel):
         ran = kernel("vessl.register_model('bars', None, Iris, [np.arange(4e6), np.arange(4e6) + 1])")
     finally:
         kernel("progress.PATIENCE = 1.0")
-    shown = [content["data"] for content in ran.of("display_data") if "Storing" in content["data"].get("text/plain", "")]
+    shown = [
+        content["data"] for content in ran.of("display_data") if "Storing" in content["data"].get("text/plain", "")
+    ]
     assert shown
     assert "application/vnd.jupyter.widget-view+json" in shown[0]

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from vessl_nb.capture.unpicklable import explain_unpicklable
+from vessl_nb.capture.wide_views import warn_of_wide_views
 from vessl_nb.manifest import Capture
 from vessl_nb.storage import restore
+from vessl_nb.storage.blobs import Later  # noqa: TC001  # a dataclass's annotations are looked at
 from vessl_nb.storage.pickling import BufferPickler
 
 NO_MODEL = object()
@@ -47,7 +49,7 @@ class Captured:
     """
 
     pieces: list[memoryview]
-    buffers: list[memoryview]
+    buffers: list[memoryview | Later]
     code: dict[str, types.CodeType]
     captures: list[Capture]
     values: dict[str, Any]
@@ -78,6 +80,7 @@ def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
     _dump(pickler, runner_cls, runner_cls.__qualname__, _CREATE_IT_THERE)
     if model is not NO_MODEL:
         _dump(pickler, model, "model", "Give the runner save_model and load_model, or remove it.")
+    warn_of_wide_views(list(pickler.viewed.values()), {"model": model, **pickler.captures})
     return Captured(
         pickler.pieces(),
         pickler.buffers,

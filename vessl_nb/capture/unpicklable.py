@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import types
-from io import BytesIO
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
+from vessl_nb.capture.contents import walk_contents
 from vessl_nb.errors import CannotPickle
+from vessl_nb.storage.pickling import BufferPickler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,23 +33,55 @@ def explain_unpicklable(value: Any, name: str, error: Exception, way_out: str) -
     way_out
         What the user can do about it.
     """
+    culprit = _Found(name, value, _said(error))
+    if "recursion" not in culprit.problem:  # then it is as deep as this all the way down
+        with contextlib.suppress(Exception):  # objects that cannot even be looked into must not hide what is wrong
+            culprit = _search(culprit)
+    kind = f"{type(culprit.value).__module__}.{type(culprit.value).__qualname__}".removeprefix("builtins.")
+    return CannotPickle(f"Cannot pickle {culprit.path}, a {kind}: {culprit.problem}", way_out, path=culprit.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Something that cannot be pickled: the way to it, itself, and what pickling it raises."""
+
+    path: str
+    value: Any
+    problem: str
+
+
+def _search(root: _Found) -> _Found:
+    """Follow what cannot be pickled down to something that holds nothing that cannot.
+
+    Something that fails only because it leads back to where the search has been is not to blame: then the search goes
+    on beside it.
+    """
     attempts = iter(range(ATTEMPTS))
-    path, culprit, problem = name, value, str(error)
-    searching = True
-    while searching:
-        searching = False
-        for step, child in _children(culprit):
+    met = {id(root.value): root.value}  # they all fail; kept, so that no other object gets the id
+    way = [(root, _children(root.value))]
+    leads_back: set[int] = set()
+    while way:
+        found, children = way[-1]
+        for step, child in children:
+            if id(child) in met:
+                leads_back.add(id(found.value))
+                continue
             if next(attempts, None) is None:
+                return found
+            if problem := _problem_of(child):
+                met[id(child)] = child
+                way.append((_Found(found.path + step, child, problem), _children(child)))
                 break
-            found = _problem_of(child)
-            if found:
-                path, culprit, problem, searching = path + step, child, found, True
-                break
-    kind = f"{type(culprit).__module__}.{type(culprit).__qualname__}".removeprefix("builtins.")
-    return CannotPickle(f"Cannot pickle {path}, a {kind}: {problem}", way_out, path=path)
+        else:
+            if id(found.value) not in leads_back:
+                return found
+            way.pop()
+            if way:
+                leads_back.add(id(way[-1][0].value))
+    return root
 
 
-class _Attempt(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
+class _Attempt(BufferPickler):
     """Pickles functions without their global names: these are captures, pickled, and explained, by themselves."""
 
     def reducer_override(self, obj: Any) -> Any:
@@ -61,30 +94,22 @@ class _Attempt(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships 
 
 def _problem_of(value: Any) -> str:
     try:
-        _Attempt(BytesIO(), protocol=5).dump(value)
+        _Attempt().dump(value)
     except Exception as error:  # noqa: BLE001  # whatever a class's own __reduce__ raises
-        return str(error) or type(error).__name__
+        return _said(error)
     return ""
 
 
+def _said(error: Exception) -> str:
+    """Give what an error says in one line, without addresses: they differ from run to run."""
+    first, *_ = str(error).strip().splitlines() or [""]
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", first) or type(error).__name__
+
+
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    """Walk what an object holds, with the text that leads to it from the object."""
-    if isinstance(value, dict):
-        yield from ((f"[{key!r}]", child) for key, child in list(value.items()))
-    elif isinstance(value, list | tuple):
-        yield from ((f"[{index}]", child) for index, child in enumerate(value))
-    else:
-        for name, child in list(getattr(value, "__dict__", {}).items()):
-            if name in {"_modules", "_parameters", "_buffers"} and isinstance(child, dict):
-                # A torch module's parts are its attributes to the user.
-                yield from ((f".{part}", inner) for part, inner in child.items())
-            else:
-                yield f".{name}", child
-        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True) if _is_function(value) else ()
-        for variable, cell in cells:
-            with contextlib.suppress(ValueError):  # it is empty
-                yield f" -> {variable}", cell.cell_contents
-
-
-def _is_function(value: Any) -> bool:
-    return hasattr(value, "__code__") and hasattr(value, "__closure__")
+    """Walk what an object holds, and then what is written in those of its classes that cannot be pickled."""
+    yield from walk_contents(value)
+    if not isinstance(value, type | types.FunctionType):
+        for base in type(value).__mro__:
+            if _problem_of(base):
+                yield from walk_contents(base)

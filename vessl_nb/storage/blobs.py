@@ -13,12 +13,14 @@ computed; what may be referred to is pinned; only then it is looked for, and put
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Callable  # noqa: TC003  # NamedTuple reads the annotations as the program runs
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import blake3
 import msgspec
@@ -29,7 +31,7 @@ from vessl_nb.storage.disk import CHUNK, clone, copy_file, map_privately, start_
 from vessl_nb.storage.verified import is_verified, remember_verified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from vessl_nb.progress import Progress
@@ -54,8 +56,24 @@ _WORTH_THREADS = 1 << 17
 Digest: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
-Content: TypeAlias = bytes | bytearray | memoryview | Path
-"""Bytes in memory, or a file to be copied."""
+
+class Later(NamedTuple):
+    """Bytes that are brought into memory only while they are used, such as those on an accelerator.
+
+    Attributes
+    ----------
+    nbytes
+        How many there are.
+    fetch
+        Gives them.
+    """
+
+    nbytes: int
+    fetch: Callable[[], memoryview]
+
+
+Content: TypeAlias = bytes | bytearray | memoryview | Path | Later
+"""Bytes in memory or to be brought there, or a file to be copied."""
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -219,7 +237,11 @@ class Blobs:
 
     def _remember(self, digests: Iterable[str]) -> None:
         """Note that blobs are what their names say: they were just written."""
-        remember_verified([(digest, self._folder.path(blob_key(digest)).stat()) for digest in digests])
+        written = []
+        for digest in digests:
+            with contextlib.suppress(FileNotFoundError):  # gc moved it into the trash meanwhile, and puts it back
+                written.append((digest, self._folder.path(blob_key(digest)).stat()))
+        remember_verified(written)
 
     def read(self, place: Place) -> bytes:
         """Read a content and check it against its digest.
@@ -342,6 +364,8 @@ def digest_in(key: str) -> str | None:
 
 
 def _length_of(content: Content) -> int:
+    if isinstance(content, Later):
+        return content.nbytes
     return content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
 
 
@@ -356,7 +380,7 @@ def _parts_of(content: Content, size: int) -> Iterator[memoryview]:
             while part := file.read(size):
                 yield memoryview(part)
         return
-    whole = memoryview(content).cast("B")
+    whole = memoryview(content.fetch() if isinstance(content, Later) else content).cast("B")
     for start in range(0, len(whole), size):
         yield whole[start : start + size]
 
@@ -399,7 +423,7 @@ def _pack(places: list[Place], contents: dict[str, Content]) -> Iterator[bytes]:
     end = 0
     for place in places:
         content = contents[place.digest]
-        taken = content.read_bytes() if isinstance(content, Path) else bytes(content)
+        taken = b"".join(_parts_of(content, LARGE))
         if blake3.blake3(taken).hexdigest() != place.digest:
             raise _changed()
         yield bytes(place.offset - end)

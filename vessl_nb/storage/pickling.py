@@ -8,16 +8,19 @@ again after loading by one unpickler.
 
 from __future__ import annotations
 
+import mmap
 import pickle
 import sys
 from collections import deque
 from contextlib import contextmanager
-from io import BufferedReader, BytesIO, RawIOBase
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from io import BufferedReader, BytesIO, RawIOBase, TextIOWrapper
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cloudpickle
 
 from vessl_nb.storage import restore
+from vessl_nb.storage.blobs import Later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +39,16 @@ class _Storage:
 
     def __init__(self, untyped: Any) -> None:
         self.untyped = untyped
+
+
+def is_in_memory(untyped: Any) -> bool:
+    """Tell whether a torch storage is in the machine's own memory."""
+    return bool(untyped.device.type == "cpu")
+
+
+def _bytes_of(untyped: Any) -> memoryview:
+    torch = sys.modules["torch"]
+    return memoryview(torch.empty(0, dtype=torch.uint8).set_(untyped.cpu()).numpy())
 
 
 class _Pieces:
@@ -86,6 +99,37 @@ class _Reader(RawIOBase):
         return len(part)
 
 
+class Viewed(NamedTuple):
+    """A torch storage, and the tensors that look at it.
+
+    Attributes
+    ----------
+    size
+        How large the storage is, in bytes.
+    tensors
+        The tensors.
+    """
+
+    size: int
+    tensors: list[Any]
+
+    def used(self) -> int:
+        """Count the bytes that lie between the first and the last element of some tensor."""
+        spans = []
+        for tensor in self.tensors:
+            if tensor.is_nested:  # it has no strides to speak of
+                spans.append((0, self.size))
+            elif tensor.numel():
+                last = sum((size - 1) * stride for size, stride in zip(tensor.size(), tensor.stride(), strict=True))
+                start, width = tensor.storage_offset() * tensor.element_size(), (last + 1) * tensor.element_size()
+                spans.append((start, start + width))
+        used = end = 0
+        for start, stop in sorted(spans):
+            used += max(0, stop - max(start, end))
+            end = max(end, stop)
+        return used
+
+
 class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
     """A pickler that leaves buffers out and keeps them in `buffers`, without a copy of them.
 
@@ -93,11 +137,15 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
     ----------
     buffers
         The buffers left out so far, in order.
+    viewed
+        Torch's storages met so far, with the tensors that look at them.
     """
 
     def __init__(self) -> None:
         self._file = _Pieces()
-        self.buffers: list[memoryview] = []
+        self.buffers: list[memoryview | Later] = []
+        self.viewed: dict[int, Viewed] = {}
+        self._elsewhere: dict[int, tuple[mmap.mmap, Later]] = {}
         self._left_out = 0  # bytes
         self._storages: dict[int, _Storage] = {}
         super().__init__(self._file, protocol=5, buffer_callback=self._leave_out)
@@ -111,28 +159,48 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
         return self._file.length + self._left_out
 
     def reducer_override(self, obj: Any) -> Any:
-        """Take torch's storages apart; leave the rest to cloudpickle."""
+        """Take torch's storages apart, and refuse open files; leave the rest to cloudpickle."""
+        if isinstance(obj, TextIOWrapper) and obj not in (sys.stdin, sys.stdout, sys.stderr):
+            raise TypeError(f"cannot pickle {type(obj).__name__!r} object")  # cloudpickle would read it to its end
         torch = sys.modules.get("torch")
         if torch is not None:
+            if isinstance(obj, torch.Tensor):
+                self._note_view(obj)
             if isinstance(obj, torch.storage.TypedStorage):
                 return restore.torch_typed_storage, (self._storage_of(obj._untyped_storage), obj.dtype)  # noqa: SLF001
             if isinstance(obj, torch.UntypedStorage):
                 # What rebuilds a tensor of a newer dtype wants a typed one, as torch.load gives it.
                 return restore.torch_typed_storage, (self._storage_of(obj), torch.uint8)
             if isinstance(obj, _Storage):
-                view = torch.empty(0, dtype=torch.uint8).set_(obj.untyped.cpu()).numpy()
-                return restore.torch_storage, (pickle.PickleBuffer(view), str(obj.untyped.device))
+                return restore.torch_storage, (self._buffer_of(obj.untyped), str(obj.untyped.device))
         return super().reducer_override(obj)
 
     def _storage_of(self, untyped: Any) -> _Storage:
         """Give one object for each real storage: every tensor makes wrappers of its own."""
         return self._storages.setdefault(untyped._cdata, _Storage(untyped))  # noqa: SLF001  # as torch's own saving
 
+    def _note_view(self, tensor: Any) -> None:
+        torch = sys.modules["torch"]
+        is_empty = torch.nn.parameter.is_lazy(tensor) or tensor.device.type == "meta"
+        if tensor.layout is torch.strided and not is_empty:
+            untyped = tensor.untyped_storage()
+            seen = self.viewed.setdefault(untyped._cdata, Viewed(untyped.nbytes(), []))  # noqa: SLF001  # as below
+            seen.tensors.append(tensor)
+
+    def _buffer_of(self, untyped: Any) -> pickle.PickleBuffer:
+        """Give a storage's bytes; for those of an accelerator a stand-in, so that they need not all be in memory."""
+        if is_in_memory(untyped) or untyped.nbytes() < SMALL:
+            return pickle.PickleBuffer(_bytes_of(untyped))
+        stand_in = mmap.mmap(-1, untyped.nbytes())  # takes no memory before it is touched
+        self._elsewhere[id(stand_in)] = stand_in, Later(untyped.nbytes(), partial(_bytes_of, untyped))
+        return pickle.PickleBuffer(stand_in)
+
     def _leave_out(self, buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
         if view.nbytes < SMALL:
             return True
-        self.buffers.append(view)
+        _, later = self._elsewhere.get(id(view.obj), (None, None))
+        self.buffers.append(later or view)
         self._left_out += view.nbytes
         return False
 
