@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import blake3
@@ -22,7 +23,7 @@ from vessl_nb.errors import Damaged, RegistryError, VesslError
 from vessl_nb.registry.format import write_format
 from vessl_nb.storage import blobs as blobs_module
 from vessl_nb.storage import disk, verified
-from vessl_nb.storage.blobs import ALIGNMENT, LARGE, Blobs, Place, blob_key
+from vessl_nb.storage.blobs import ALIGNMENT, LARGE, Blobs, Later, Place, blob_key
 from vessl_nb.storage.folder import Folder
 from vessl_nb.storage.journal import Journal
 from vessl_nb.storage.user_cache import cache_folder
@@ -425,3 +426,32 @@ def test_four_processes_write_every_document_once(tmp_path):
         writer.join(60)
     said = words_of(Journal(Folder(tmp_path / "root"), "org/iris").read_on())
     assert sorted(said) == sorted(f"{name}-{index}" for name in "abcd" for index in range(25))
+
+
+def test_an_interrupt_ends_the_writing_at_once_and_leaves_nothing(folder):
+    """A stop button that waits until gigabytes are written is none."""
+    contents = [bytes([number]) * (LARGE * 16) for number in range(8)]
+    written = []
+
+    class Watched(Later):
+        def __new__(cls, content):
+            return super().__new__(cls, len(content), lambda: memoryview(content))
+
+    write_all = blobs_module.write_all
+
+    def slowly(descriptor, part):
+        written.append(len(part))
+        time.sleep(0.05)
+        write_all(descriptor, part)
+
+    def interrupt(self):
+        if written:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs_module, "write_all", slowly)
+        patch.setattr("vessl_nb.progress.Progress.draw", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store(folder, [Watched(content) for content in contents])
+    assert sum(written) < 4 * 16 * LARGE  # the four that were being written, to their ends
+    assert {path.name for path in folder.root.rglob("*") if path.is_file()} == {"writer.json"}

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import time
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,12 +28,19 @@ class Progress:
         self._done = 0
         self._begun = time.monotonic()
         self._bar: Any = None
+        self._is_stopped = False
         self._lock = threading.Lock()
 
     def count(self, number: int) -> None:
-        """Count bytes that are done, from any thread."""
+        """Count bytes that are done, from any thread; CancelledError where the work was stopped."""
         with self._lock:
             self._done += number
+        if self._is_stopped:
+            raise CancelledError
+
+    def stop(self) -> None:
+        """Let the threads that count end where they are."""
+        self._is_stopped = True
 
     def draw(self) -> None:
         """Bring the bar up to date."""

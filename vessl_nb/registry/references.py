@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vessl_nb.registry.registry import fold
+from vessl_nb.storage.journal import Journal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +23,9 @@ def every_reference(registry: Registry) -> Iterator[tuple[str, Place]]:
     RegistryError
         A journal or a manifest cannot be read, so that it cannot be known what is referred to.
     """
-    for state in registry.every_repository():
+    # From the first document on: what is deleted for good is not decided by a checkpoint.
+    states = [fold(Journal(registry.folder, stream)) for stream in registry.streams()]
+    for state in filter(None, states):
         for model in state.living():
             yield from ((f"{state.qualified}:{model.number}", place) for place in model.added.values())
             for revision in model.revisions:

@@ -73,12 +73,6 @@ class Registry:
                     warnings.warn(f"{stream} is left out. {error}", stacklevel=2)
             return [state for state in states if state is not None]
 
-    def every_repository(self) -> list[RepositoryState]:
-        """Read every repository, as `repositories` does, but raise where one is damaged or of a newer kind."""
-        with self._lock:
-            states = [self._read(stream) for stream in self.streams()]
-        return [state for state in states if state is not None]
-
     def streams(self) -> list[str]:
         """List the journals, ordered by organization and name, in lower case; those included that have vanished."""
         if not self.exists():

@@ -47,8 +47,8 @@ ALIGNMENT = 64
 WRITERS = 4
 """How many blobs are written at a time: waiting for the disk, they take little of a processor."""
 
-_HASHED_AT_ONCE = 1 << 26
-"""How many bytes are hashed between two looks at the clock."""
+_HASHED_AT_ONCE = 1 << 23
+"""How many bytes are hashed between two looks at the clock, or read of a file."""
 
 _WORTH_THREADS = 1 << 17
 """From this many bytes on, blake3 is quicker with all cores."""
@@ -144,12 +144,12 @@ class Blobs:
             digests = [self._digest_of(content, shown, pins) for content in contents]
             wanted = dict(zip(digests, contents, strict=True))
             shared = {place.digest: place for place in known if place.digest in wanted}
-            pins.add({*wanted, *(place.home for place in shared.values())})
+            large = {digest for digest, content in wanted.items() if _length_of(content) >= LARGE}
+            pins.add(large.union(place.home for place in shared.values()))
             found = self._present(shared)
             missing = {digest: content for digest, content in wanted.items() if digest not in found}
-            large = {digest: content for digest, content in missing.items() if _length_of(content) >= LARGE}
-            added = self._store_large(large, shown, pins)
-            found |= {digest: Place(digest, _length_of(content)) for digest, content in large.items()}
+            added = self._store_large({d: content for d, content in missing.items() if d in large}, shown, pins)
+            found |= {digest: Place(digest, _length_of(missing[digest])) for digest in missing.keys() & large}
             if small := {digest: content for digest, content in missing.items() if digest not in large}:
                 packed, added_small = self._store_small(small, pins)
                 found |= packed
@@ -193,8 +193,10 @@ class Blobs:
                         task.result()
                     shown.draw()
                     pins.stay_alive()
-            finally:
+            except BaseException:  # an interrupt, too, need not wait for the largest of them
+                shown.stop()
                 threads.shutdown(wait=True, cancel_futures=True)
+                raise
 
     def _write_large(self, digest: str, content: Content, shown: Progress) -> None:
         with self._folder.temporary(blob_key(digest)) as temporary:

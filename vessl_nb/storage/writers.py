@@ -33,7 +33,7 @@ import msgspec
 from vessl_nb.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
 LEASE = 3600.0
 """How long a writer of another machine counts after its last sign of life, in seconds."""
@@ -159,9 +159,11 @@ class Pins:
         self._writer = writer
         self._files: list[str] = []
 
-    def add(self, digests: Iterable[str]) -> None:
+    def add(self, digests: Collection[str]) -> None:
         """Pin blobs, whether they are there yet or not. Look whether they are there afterwards, not before."""
         self._writer.stay_alive()
+        if not digests:
+            return
         name = f"{next(self._writer._numbers)}.pin"  # noqa: SLF001  # of one file
         self._writer._put(name, "\n".join(digests).encode())  # noqa: SLF001
         self._files.append(name)
