@@ -32,7 +32,7 @@ def warn_of_wide_views(viewed: list[Viewed], roots: Mapping[str, Any]) -> None:
         What was pickled, by the names that the user has for it.
     """
     for storage in viewed:
-        used = storage.used()
+        used = storage.used() if storage.size >= WORTH_SAYING else storage.size
         if storage.size - used >= WORTH_SAYING and used * 2 <= storage.size:
             name = _find_name(storage.tensors[0], roots) or "a tensor"
             warnings.warn(

@@ -15,6 +15,7 @@ from collections import deque
 from contextlib import contextmanager
 from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase, TextIOWrapper
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cloudpickle
@@ -147,6 +148,7 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
         self.viewed: dict[int, Viewed] = {}
         self._elsewhere: dict[int, tuple[mmap.mmap, Later]] = {}
         self._left_out = 0  # bytes
+        self._plain: set[type] = set()  # types that pickle knows by itself: to ask torch of each object takes long
         self._storages: dict[int, _Storage] = {}
         super().__init__(self._file, protocol=5, buffer_callback=self._leave_out)
 
@@ -160,12 +162,15 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
 
     def reducer_override(self, obj: Any) -> Any:
         """Take torch's storages apart, and refuse open files; leave the rest to cloudpickle."""
+        if type(obj) in self._plain:
+            return NotImplemented
         if isinstance(obj, TextIOWrapper) and obj not in (sys.stdin, sys.stdout, sys.stderr):
             raise TypeError(f"cannot pickle {type(obj).__name__!r} object")  # cloudpickle would read it to its end
         torch = sys.modules.get("torch")
         if torch is not None:
             if isinstance(obj, torch.Tensor):
                 self._note_view(obj)
+                return NotImplemented
             if isinstance(obj, torch.storage.TypedStorage):
                 return restore.torch_typed_storage, (self._storage_of(obj._untyped_storage), obj.dtype)  # noqa: SLF001
             if isinstance(obj, torch.UntypedStorage):
@@ -173,7 +178,11 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
                 return restore.torch_typed_storage, (self._storage_of(obj), torch.uint8)
             if isinstance(obj, _Storage):
                 return restore.torch_storage, (self._buffer_of(obj.untyped), str(obj.untyped.device))
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        # Functions and classes go by name or by value, each as it is.
+        if reduced is NotImplemented and not isinstance(obj, type | FunctionType | TextIOWrapper):
+            self._plain.add(type(obj))
+        return reduced
 
     def _storage_of(self, untyped: Any) -> _Storage:
         """Give one object for each real storage: every tensor makes wrappers of its own."""
