@@ -46,7 +46,7 @@ def through(tmp_path):
         captured = capture(runner, model)
         folder = Folder(tmp_path / "root")
         blobs = Blobs(folder)
-        with folder.writer.pins() as pins:
+        with folder.pins() as pins:
             pieces, _ = blobs.store(captured.pieces, pins)
             [code, *buffers], _ = blobs.store([marshal.dumps(captured.code, 2), *captured.buffers], pins)
         manifest = Manifest(

@@ -352,7 +352,7 @@ def test_what_changes_while_it_is_registered_is_refused_and_not_stored(tmp_path,
     path = tmp_path / "checkpoint"
     path.write_bytes(b"a" * size)
     folder = Folder(tmp_path / "root")
-    with folder.writer.pins() as pins:
+    with folder.pins() as pins:
         add = pins.add
         pins.add = lambda digests: (add(digests), path.write_bytes(b"b" * size))
         with pytest.raises(InvalidArgument, match="changed while it was registered"):

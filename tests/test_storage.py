@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def folder(tmp_path):
 
 
 def store(folder, contents, known=()):
-    with folder.writer.pins() as pins:
+    with folder.pins() as pins:
         return Blobs(folder).store(contents, pins, known)
 
 
@@ -185,6 +186,20 @@ def test_a_blob_is_read_through_but_once_on_a_machine(folder, monkeypatch):
     verified._notes.clear()  # as in another process
     monkeypatch.setattr(blobs_module, "_threads_for", None)  # which hashing begins with
     assert Blobs(folder).view(place).nbytes == LARGE
+
+
+def test_a_process_that_was_forked_stores_and_reads_as_its_parent_does(folder):
+    content = os.urandom(4 * LARGE)
+    [place], _ = store(folder, [content])
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        verified._notes.clear()
+        (cache_folder() / "verified").unlink()
+        other = Folder(folder.root)
+        store(other, [content[::-1]])
+        os._exit(0 if bytes(Blobs(other).view(place)) == content else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_blob_that_was_touched_is_read_through_again(folder):

@@ -1,9 +1,9 @@
 """Checkpoints: the fold of a long journal, so that a process that begins need not read all of it.
 
 ``checkpoints/<organization>/<repository>.msgpack`` in the registry, or in the user's cache where the registry is
-read-only. It says up to which document it goes, and that document's digest; where the journal has another one there, or
-the checkpoint is damaged or of another layout, it is passed over. It can be deleted at any time: nothing is only in it.
-`fsck` reads every document, and holds the fold against the checkpoint.
+read-only. It says up to which document it goes, and that document's digest. It is passed over where the journal has
+another one there, and where it is damaged, of another layout, or not what documents could have made. It can be deleted
+at any time: nothing is only in it. `fsck` reads every document, and holds the fold against the checkpoint.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from vessl_nb.errors import RegistryError
 from vessl_nb.registry.state import RepositoryState
 from vessl_nb.storage.folder import Folder
 from vessl_nb.storage.journal import Head
+from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.storage.user_cache import cache_folder
 
 LAYOUT = 1
@@ -79,11 +80,12 @@ def checkpoint_key(stream: str) -> str:
 
 
 def _read(folder: Folder, registry: str, stream: str) -> Checkpoint | None:
-    with contextlib.suppress(FileNotFoundError, RegistryError, msgspec.DecodeError):
+    with contextlib.suppress(FileNotFoundError, RegistryError, *UNREADABLE):
         sealed = memoryview(folder.read(checkpoint_key(stream)))
         if blake3.blake3(sealed[_DIGEST:]).digest() == sealed[:_DIGEST]:
             checkpoint = msgspec.msgpack.decode(sealed[_DIGEST:], type=Checkpoint)
-            if (checkpoint.layout, checkpoint.registry) == (LAYOUT, registry):
+            is_meant = (checkpoint.layout, checkpoint.registry) == (LAYOUT, registry)
+            if is_meant and checkpoint.stream.lower() == stream.lower() and checkpoint.state.holds_together():
                 return checkpoint
     return None
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import msgspec
 
-from vessl_nb.storage.blobs import Place
+from vessl_nb.storage.blobs import Place, Size
 
-Number = Annotated[int, msgspec.Meta(ge=1)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 
 
 class RepositoryCreated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -64,8 +64,8 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     manifest: Place
     examples: Place | None = None
     runner: str
-    size: int
-    added: int
+    size: Size
+    added: Size
     requirements: list[str] = []
     tags: dict[str, str | int | float | bool | None] = {}
     aliases: list[str] = []

@@ -65,6 +65,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from vessl_nb.errors import Damaged, FormatTooNew, RegistryError
+from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.storage.writers import FOLDER as WRITERS
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def check_format(folder: Folder) -> str:
         text = folder.read(_KEY)
     except FileNotFoundError:
         # Another process may be making it just now.
-        if set(folder.names("")) - {WRITERS} and not folder.size(_KEY):
+        if (names := set(folder.names("")) - {WRITERS}) and not folder.size(_KEY):
+            if "journal" in names:
+                raise Damaged.at(folder.path(_KEY), "is missing", "Restore it from a backup.") from None
             raise RegistryError(
                 f"{folder.root} is no registry: it has no {_KEY}, and is not empty.",
                 "Point VESSL_NB_REGISTRY to a registry, or to a new or empty folder.",
@@ -117,7 +120,7 @@ def check_format(folder: Folder) -> str:
     try:
         number = msgspec.json.decode(text, type=_Number).format
         made = msgspec.json.decode(text, type=Format) if number <= FORMAT else None  # a newer one has other fields
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Damaged.at(folder.path(_KEY), f"cannot be read: {error}", "Restore it from a backup.") from None
     if made is None:
         raise FormatTooNew(

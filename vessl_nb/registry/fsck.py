@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -137,8 +138,11 @@ def _note_places(
     try:
         for place in places_of(registry, revision):
             users[place].append(name)
-    except Damaged as damaged:
-        if damaged.problem.startswith("is no manifest"):  # anything else is found among the blobs
+    except RegistryError as error:  # where the blob is not what was written, that is found among the blobs
+        home = revision.registered.manifest.home
+        with contextlib.suppress(RegistryError):
+            registry.blobs.check(home, lambda _: None)
+            damaged = error if isinstance(error, Damaged) else _unreadable(registry, home, error)
             report.problems.append(_problem(damaged, (name,)))
 
 

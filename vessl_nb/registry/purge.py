@@ -15,6 +15,7 @@ from vessl_nb.registry.documents import Purged
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.references import every_reference, places_of, referenced_blobs, version_name
 from vessl_nb.registry.registry import open_registry
+from vessl_nb.registry.version import read_examples
 from vessl_nb.registry.volume import volume_path
 from vessl_nb.storage.collection import collect
 
@@ -120,7 +121,7 @@ def _purge_version(registry: Registry, state: RepositoryState, revision: Revisio
 def _purge_example(registry: Registry, state: RepositoryState, revision: Revision, index: int) -> list[Place]:
     """Let a version keep its other examples only; give the place of those it had."""
     said = revision.registered
-    examples = msgspec.json.decode(registry.blobs.read(said.examples)) if said.examples else []
+    examples = read_examples(registry, revision)
     if said.examples is None or type(index) is not int or not 0 <= index < len(examples):
         have = f"It has {counted(len(examples), 'example')}, counted from 0." if examples else "It has none."
         raise InvalidArgument(f"There is no example {index!r} to purge.", have)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import threading
 import warnings
@@ -21,7 +22,7 @@ from vessl_nb.registry.state import RepositoryState
 from vessl_nb.storage.blobs import Blobs, blob_key
 from vessl_nb.storage.folder import Folder
 from vessl_nb.storage.journal import HEADS, Journal
-from vessl_nb.storage.writers import FOLDER as WRITERS
+from vessl_nb.storage.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,9 +184,7 @@ class Registry:
     def pins(self) -> Iterator[Pins]:
         """Pin the blobs that are stored meanwhile, until what refers to them is committed."""
         self.make()
-        with self.folder.in_words("write", WRITERS):
-            self.folder.writer.announce()
-        with self.folder.writer.pins() as pins:
+        with self.folder.pins() as pins:
             yield pins
 
     def manifest(self, place: Place) -> Manifest:
@@ -193,7 +192,7 @@ class Registry:
         text = self.blobs.read(place)
         try:
             return decode_manifest(text)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             next_step = "Install a newer vessl_nb, or restore the file from a backup."
             raise Damaged.at(self.folder.path(blob_key(place.home)), f"is no manifest: {error}", next_step) from None
 
@@ -278,8 +277,9 @@ def _apply(state: RepositoryState, document: Document, journal: Journal) -> None
             "Install a newer vessl_nb: pip install --upgrade vessl_nb",
         )
     try:
-        state.apply(msgspec.json.decode(document.body, type=KINDS[document.kind]), document.time)
-    except (msgspec.DecodeError, LookupError, ValueError) as error:
+        body = msgspec.json.decode(document.body, type=KINDS[document.kind])
+        state.apply(body, document.time.astimezone(dt.UTC))
+    except (*UNREADABLE, LookupError, ValueError, OverflowError) as error:  # the last: a time that UTC cannot say
         raise journal.damaged(document.number, f"cannot be applied: {error}") from None
 
 

@@ -110,6 +110,20 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
         """The repository's name as references write it."""
         return qualified(self.organization, self.name)
 
+    def holds_together(self) -> bool:
+        """Tell whether documents could have made it: where it was not made of them, it may be hostile."""
+        for place, (number, model) in enumerate(self.models.items(), 1):
+            if not place == number == model.number or model.created.tzinfo is not dt.UTC:
+                return False
+            for index, revision in enumerate(model.revisions, 1):
+                said = revision.registered
+                if (said.number, said.revision) != (number, index) or revision.created.tzinfo is not dt.UTC:
+                    return False
+        return all(
+            number in self.models and 1 <= revision <= len(self.models[number].revisions)
+            for number, revision in self.aliases.values()
+        )
+
     def next_number(self) -> int:
         """Give the number that the next new model gets."""
         return next(reversed(self.models), 0) + 1

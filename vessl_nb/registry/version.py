@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
+from vessl_nb.errors import Damaged
 from vessl_nb.faces.version import VersionFace, version_html, version_text
 from vessl_nb.registry.names import Tag, qualified
+from vessl_nb.storage.blobs import blob_key
+from vessl_nb.storage.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     import datetime as dt
-    from typing import Any
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import RepositoryState, Revision
     from vessl_nb.storage.blobs import Place
+
+
+class _Example(TypedDict):
+    input: Any
+    output: Any
+
+
+def read_examples(registry: Registry, revision: Revision) -> list[dict[str, Any]]:
+    """Read the examples of a revision; Damaged where they are missing or are not what was written."""
+    place = revision.registered.examples
+    try:
+        return msgspec.json.decode(registry.blobs.read(place), type=list[_Example]) if place else []
+    except UNREADABLE as error:
+        raise _unreadable(registry, place, f"holds no examples: {error}") from None
+
+
+def _unreadable(registry: Registry, place: Place | None, problem: str) -> Damaged:
+    assert place is not None  # noqa: S101  # something was read there
+    next_step = "Install a newer vessl_nb, or restore the file from a backup."
+    return Damaged.at(registry.folder.path(blob_key(place.home)), problem, next_step)
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,13 +129,15 @@ class Version:
     def source(self) -> str:
         """``runner.py``: the readable source of the runner; empty where none could be found."""
         place = self.manifest.source
-        return self._registry.blobs.read(place).decode() if place else ""
+        try:
+            return self._registry.blobs.read(place).decode() if place else ""
+        except UnicodeDecodeError as error:
+            raise _unreadable(self._registry, place, f"holds no source: {error}") from None
 
     @property
     def examples(self) -> list[dict[str, Any]]:
         """The samples it was registered with, each with its output, in the encoding of `vessl_nb.values.encoding`."""
-        place = self._revision.registered.examples
-        return msgspec.json.decode(self._registry.blobs.read(place)) if place else []
+        return read_examples(self._registry, self._revision)
 
     def __repr__(self) -> str:
         return f"<Version {self.reference}>"

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import blake3
 import msgspec
 
+from vessl_nb.errors import InvalidArgument, RegistryError
 from vessl_nb.progress import progress
 from vessl_nb.storage.user_cache import cache_folder
-from vessl_nb.volume_paths import check_volume_path
+from vessl_nb.volume_paths import check_no_clash, check_volume_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +43,29 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
 
     Raises
     ------
+    InvalidArgument
+        A path leaves the folder, or clashes with another: a document may be hostile.
+    RegistryError
+        The cache cannot be written.
     Damaged
         A file is missing from the registry, or is not what was written.
     """
+    _check_paths(files)
     volume = volume_path(files)
-    if _is_whole(volume, files):
-        return volume
+    try:
+        if not _is_whole(volume, files):
+            _lay_out(blobs, files, volume)
+    except RegistryError:
+        raise
+    except OSError as error:
+        raise RegistryError(
+            f"Cannot lay out the version's files in {volume}: {error.strerror or error}.",
+            "Free it, or point VESSL_NB_CACHE to another folder.",
+        ) from error
+    return volume
+
+
+def _lay_out(blobs: Blobs, files: Mapping[str, Place], volume: Path) -> None:
     volume.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=volume.parent))
     try:
@@ -58,7 +76,6 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
         _replace(volume, building, files)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return volume
 
 
 def volume_path(files: Mapping[str, Place]) -> Path:
@@ -73,17 +90,27 @@ def copy_files(blobs: Blobs, files: Mapping[str, Place], folder: Path) -> None:
     Raises
     ------
     InvalidArgument
-        A path leaves the folder: a document may be hostile.
+        A path leaves the folder, or clashes with another: a document may be hostile.
     Damaged
         A file is missing from the registry, or is not what was written.
     """
+    _check_paths(files)
     with progress("Laying out files", sum(place.length for place in files.values())) as shown:
         for path, place in files.items():
-            target = folder / check_volume_path(path)
+            target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             blobs.copy(place, target)
             shown.count(place.length)
             shown.draw()
+
+
+def _check_paths(files: Mapping[str, Place]) -> None:
+    for path in files:
+        if check_volume_path(path) != path:  # two spellings could be one file
+            raise InvalidArgument(
+                f"{path!r} is no path as a volume has it.", f"It would be {check_volume_path(path)!r}."
+            )
+    check_no_clash(files)
 
 
 def _is_whole(volume: Path, files: Mapping[str, Place]) -> bool:

@@ -57,7 +57,7 @@ _WORTH_THREADS = 1 << 17
 """From this many bytes on, blake3 is quicker with all cores."""
 
 Digest: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Later(NamedTuple):
@@ -256,7 +256,7 @@ class Blobs:
         Damaged
             It is missing, or is not what was written.
         """
-        with self._open(place.home) as file:
+        with self._open(place.home) as file, self._folder.in_words("read", blob_key(place.home)):
             content = os.pread(file.fileno(), place.length, place.offset) if place.length < LARGE else b""
         if place.length >= LARGE:
             content = bytes(self.view(place))
@@ -310,7 +310,7 @@ class Blobs:
         Damaged
             It is missing, or is not what was written.
         """
-        with self._open(blob) as file:
+        with self._open(blob) as file, self._folder.in_words("read", blob_key(blob)):
             status = os.fstat(file.fileno())
             hasher = blake3.blake3(max_threads=_threads_for(status.st_size))
             while part := file.read(_READ_AT_ONCE):
@@ -374,9 +374,19 @@ def _length_of(content: Content) -> int:
     return content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
 
 
+_threads: int = blake3.blake3.AUTO
+
+
+def _use_own_threads() -> None:
+    global _threads  # noqa: PLW0603  # blake3's shared threads are not in a forked process: it would wait for ever
+    _threads = os.cpu_count() or 1
+
+
+os.register_at_fork(after_in_child=_use_own_threads)
+
+
 def _threads_for(length: int) -> int:
-    threads: int = blake3.blake3.AUTO
-    return threads if length >= _WORTH_THREADS else 1
+    return _threads if length >= _WORTH_THREADS else 1
 
 
 def _parts_of(content: Content, size: int) -> Iterator[memoryview]:

@@ -78,7 +78,11 @@ def collect(
     RegistryError
         The folder cannot be written to, and what `referenced` raises.
     """
-    dead = [] if only is not None else [writer.id for writer in find_writers(folder.root) if not writer.counts]
+    dead = (
+        []
+        if only is not None
+        else [writer.id for writer in find_writers(folder.root, folder.writer.now()) if not writer.counts]
+    )
     leftovers = sum(_size_of(folder.path(f"{WRITERS}/{writer}")) for writer in dead)
     there = {digest for name in folder.walk("blobs") if (digest := digest_in(f"blobs/{name}"))}
     unwanted = there - referenced()
@@ -116,7 +120,10 @@ def _sweep(folder: Folder, referenced: Callable[[], set[str]], unwanted: set[str
 
 def _empty(folder: Folder, trash: list[Path], wanted: set[str]) -> tuple[int, int]:
     """Put what is wanted back into its place, and delete the rest; give how many files, and bytes, that were."""
-    files = [(file, file.stat().st_size) for place in trash for file in place.iterdir()]
+    files = []
+    for place in trash:
+        with contextlib.suppress(FileNotFoundError):  # another gc was quicker
+            files += [(file, file.stat().st_size) for file in place.iterdir()]
     deleted = size = 0
     restored = []
     with progress("Freeing", sum(length for _, length in files)) as shown:
@@ -140,7 +147,7 @@ def _empty(folder: Folder, trash: list[Path], wanted: set[str]) -> tuple[int, in
 
 
 def _pinned(folder: Folder) -> set[str]:
-    counting = [writer.id for writer in find_writers(folder.root) if writer.counts]
+    counting = [writer.id for writer in find_writers(folder.root, folder.writer.now()) if writer.counts]
     return set[str]().union(*(read_pins(folder.root, writer) for writer in counting))
 
 

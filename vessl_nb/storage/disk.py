@@ -52,7 +52,8 @@ def publish(temporary: Path, final: Path) -> bool:
         if error.errno not in _CANNOT:
             raise
         return _rename_exclusively(temporary, final)
-    temporary.unlink()
+    with contextlib.suppress(OSError):  # it has its name: another one does no harm, and goes with its writer
+        temporary.unlink()
     return True
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from vessl_nb.errors import RegistryError
 from vessl_nb.storage.disk import CannotPublish, publish, sync_folder, write_all
-from vessl_nb.storage.writers import Writer
+from vessl_nb.storage.writers import FOLDER as WRITERS
+from vessl_nb.storage.writers import Pins, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +40,17 @@ class Folder:
     def writer(self) -> Writer:
         """Who writes into the folder: the process."""
         return Writer(self.root)
+
+    @contextlib.contextmanager
+    def pins(self) -> Iterator[Pins]:
+        """Pin blobs until what refers to them is committed."""
+        with self.in_words("write", WRITERS):
+            self.writer.announce()
+        pins = Pins(self.writer)
+        try:
+            yield pins
+        finally:
+            pins.release()
 
     def path(self, key: str) -> Path:
         """Give the path of a file, whether it exists or not."""
@@ -75,7 +87,7 @@ class Folder:
             try:
                 # os.listdir, because iterdir would build a Path for each of 10,000 names.
                 return [name for name in os.listdir(self.path(key)) if not name.startswith(".")]  # noqa: PTH208
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):  # some systems leave notes of their own beside the folders
                 return []
 
     def walk(self, key: str) -> Iterator[str]:
@@ -93,7 +105,8 @@ class Folder:
         Raises
         ------
         RegistryError
-            The file cannot be written: no space, no permission, a file where a folder should be.
+            The file cannot be written: no space, no permission, a file where a folder should be. Or it was, and the
+            disk did not confirm it.
         """
         with self.temporary(key) as temporary:
             with temporary.open("xb", buffering=0) as file:
@@ -113,7 +126,7 @@ class Folder:
             try:
                 yield path
             finally:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # gone, or in a folder that goes with its writer
                     path.unlink()
 
     def finish(self, file: BinaryIO) -> None:

@@ -18,8 +18,9 @@ Writing number n + 1 fails where it exists: of many writers one wins, the others
 coordination there is: no lock, on a laptop or on a shared drive. A hole is never filled.
 
 ``heads/<stream>.json`` is a note of how far the journal had come: ``{"number": 7, "digest": "<blake3 of document 7's
-file>"}``. It is put there after the document, and may lag behind, or be deleted; but a journal that ends before it, or
-has another document there, has lost something at its end, which the chain alone cannot tell.
+file>", "checksum": "<blake3>"}``, with a checksum as documents have it. It is put there after the document, and may lag
+behind, or be deleted, and is passed over where its checksum is wrong; but a journal that ends before it, or has another
+document there, has lost something at its end, which the chain alone cannot tell.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ import contextlib
 import datetime as dt
 import secrets
 import socket
+import warnings
 from typing import TYPE_CHECKING, Annotated
 
 import blake3
 import msgspec
 
 from vessl_nb.errors import Damaged, RegistryError
+from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.storage.writers import user_name
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: _Hex128
     stream: str
     previous: str | None = None
-    time: dt.datetime
+    time: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     actor: Actor
     kind: str
     body: msgspec.Raw
@@ -125,13 +128,15 @@ class Journal:
         """Look through all documents, and list what is wrong, not only the first of it."""
         found = []
         for number in range(1, self._last_number() + 1):
-            sealed = self._sealed(number)
             try:
+                sealed = self._sealed(number)
                 if sealed is None:
                     raise self.damaged(number, "is missing")
                 self._unseal(number, sealed)
             except Damaged as damaged:
                 found.append(damaged)
+            except RegistryError as error:
+                found.append(self.damaged(number, f"cannot be read: {error.what}"))
         if not found:  # each is as it was written; do they belong together?
             try:
                 Journal(self._folder, self.stream).read_on()
@@ -192,22 +197,31 @@ class Journal:
             kind=kind,
             body=msgspec.Raw(msgspec.json.encode(body)),
         )
-        text = msgspec.json.encode(document)[:-1]
-        sealed = b"".join((text, _CHECKSUM, blake3.blake3(text).hexdigest().encode(), b'"}\n'))
-        if not self._folder.create(self._key(document.number), sealed):
-            there = self._sealed(document.number)
-            if there != sealed:
+        sealed = _seal(document)
+        try:
+            if not self._folder.create(self._key(document.number), sealed) and not self._has_arrived(document, sealed):
                 return False
-            self._folder.sync([self._key(document.number)])
+        except RegistryError as error:
+            if not self._has_arrived(document, sealed):
+                raise
+            # Others may have read it already: it cannot be taken back, only be doubted.
+            warnings.warn(
+                f"It is done, but the disk did not confirm that it will outlast a crash. {error}", stacklevel=2
+            )
         with contextlib.suppress(RegistryError):  # the document is there, and that is what counts
             head = Head(document.number, blake3.blake3(sealed).hexdigest())
-            self._folder.replace(self._head_key(), msgspec.json.encode(head))
+            self._folder.replace(self._head_key(), _seal(head))
         return True
+
+    def _has_arrived(self, document: Document, sealed: bytes) -> bool:
+        """Tell whether the document there is this one: the answer to its writing got lost."""
+        return self._sealed(document.number) == sealed
 
     def _read_head(self) -> Head | None:
         try:
-            return msgspec.json.decode(self._folder.read(self._head_key()), type=Head)
-        except (FileNotFoundError, msgspec.DecodeError):  # a note may be lost
+            text = _unsealed(self._folder.read(self._head_key()))
+            return msgspec.json.decode(text, type=Head) if text else None
+        except (FileNotFoundError, RegistryError, *UNREADABLE):  # a note may be lost
             return None
 
     def _sealed(self, number: int) -> bytes | None:
@@ -218,12 +232,12 @@ class Journal:
 
     def _unseal(self, number: int, sealed: bytes) -> Document:
         """Read a document that is as it was written."""
-        text, _, rest = sealed.rpartition(_CHECKSUM)
-        if rest != blake3.blake3(text).hexdigest().encode() + b'"}\n':
+        text = _unsealed(sealed)
+        if text is None:
             raise self.damaged(number, "was changed or is cut short: its checksum is wrong")
         try:
-            return msgspec.json.decode(text + b"}", type=Document)
-        except msgspec.DecodeError as error:
+            return msgspec.json.decode(text, type=Document)
+        except UNREADABLE as error:
             raise self.damaged(number, f"is no journal document: {error}") from None
 
     def _take(self, number: int, sealed: bytes) -> Document:
@@ -251,3 +265,15 @@ class Journal:
 
     def _head_key(self) -> str:
         return f"{HEADS}/{self.stream.lower()}.json"
+
+
+def _seal(said: Document | Head) -> bytes:
+    """Write a line of JSON with its checksum."""
+    text = msgspec.json.encode(said)[:-1]
+    return b"".join((text, _CHECKSUM, blake3.blake3(text).hexdigest().encode(), b'"}\n'))
+
+
+def _unsealed(sealed: bytes) -> bytes | None:
+    """Take the checksum off a line of JSON; None where it is wrong."""
+    text, _, rest = sealed.rpartition(_CHECKSUM)
+    return text + b"}" if rest == blake3.blake3(text).hexdigest().encode() + b'"}\n' else None

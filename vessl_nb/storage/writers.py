@@ -19,6 +19,7 @@ import contextlib
 import getpass
 import itertools
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vessl_nb.errors import RegistryError
+from vessl_nb.storage.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -96,8 +98,16 @@ class Writer:
                     folder.mkdir()
                     folder.chmod(mode)
             # Nobody takes a folder without a card for a dead writer's before its lease ran out.
-            self._put(_CARD, msgspec.json.encode(_card_of_this_process()) + b"\n")
+            self.put(_CARD, msgspec.json.encode(_card_of_this_process()) + b"\n")
         self._renewed = time.monotonic()
+
+    def now(self) -> float:
+        """Ask the disk for the time: files get theirs from it, whatever the clocks of the machines say."""
+        try:
+            self.announce()
+            return (self.folder / _CARD).stat().st_mtime
+        except OSError:  # a registry that one may only look at
+            return time.time()
 
     def stay_alive(self) -> None:
         """Give a sign of life, if the last one is a while ago.
@@ -108,52 +118,52 @@ class Writer:
             The writer was taken for dead, so that what it pinned may be gone.
         """
         if time.monotonic() - self._renewed > _RENEWAL:
-            self._renew()
+            self.renew()
 
-    def _renew(self) -> None:
-        try:
+    def renew(self) -> None:
+        """Give a sign of life; RegistryError as `stay_alive` raises it."""
+        with self._in_words():
             os.utime(self.folder / _CARD)
-        except FileNotFoundError:
-            raise self._voided() from None
         self._renewed = time.monotonic()
 
-    def _voided(self) -> RegistryError:
+    def put(self, name: str, text: bytes) -> None:
+        """Put a file into the writer's folder, whole or not at all."""
+        temporary = self.temporary()
+        with self._in_words():
+            try:
+                temporary.write_bytes(text)
+                temporary.rename(self.folder / name)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def voided(self) -> RegistryError:
+        """Build the error for a writer that was taken for dead."""
         return RegistryError(
             f"This process slept for so long that gc took it for dead and removed {self.folder}.",
             "Nothing was registered. Run it again.",
         )
 
+    @contextlib.contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise self.voided() from None
+        except OSError as error:
+            raise RegistryError(
+                f"Cannot write {self.folder}: {error.strerror}.",
+                "Free it, or point VESSL_NB_REGISTRY to another folder.",
+            ) from error
+
     def temporary(self) -> Path:
         """Give the path of a file to be written, which nothing reads before it has its name."""
         return self.folder / f"{next(self._numbers)}.tmp"
 
-    @contextlib.contextmanager
-    def pins(self) -> Iterator[Pins]:
-        """Pin blobs until what refers to them is committed."""
-        self.announce()
-        pins = Pins(self)
-        try:
-            yield pins
-        finally:
-            pins.release()
-
-    def _put(self, name: str, text: bytes) -> None:
-        temporary = self.temporary()
-        try:
-            temporary.write_bytes(text)
-            temporary.rename(self.folder / name)
-        except FileNotFoundError:
-            raise self._voided() from None
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise RegistryError(
-                f"Cannot write {temporary}: {error.strerror}.", "Free it, or point VESSL_NB_REGISTRY to another folder."
-            ) from error
-
 
 class Pins:
-    """What one registration pins; made by `Writer.pins`."""
+    """What one registration pins; made by `Folder.pins`."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -164,8 +174,8 @@ class Pins:
         self._writer.stay_alive()
         if not digests:
             return
-        name = f"{next(self._writer._numbers)}.pin"  # noqa: SLF001  # of one file
-        self._writer._put(name, "\n".join(digests).encode())  # noqa: SLF001
+        name = self._writer.temporary().with_suffix(".pin").name
+        self._writer.put(name, "\n".join(digests).encode())
         self._files.append(name)
 
     def stay_alive(self) -> None:
@@ -174,9 +184,9 @@ class Pins:
 
     def check(self) -> None:
         """Make sure that the pins were in force all the time; RegistryError where they may not have been."""
-        self._writer._renew()  # noqa: SLF001
+        self._writer.renew()
         if not all((self._writer.folder / name).exists() for name in self._files):
-            raise self._writer._voided()  # noqa: SLF001
+            raise self._writer.voided()
 
     def release(self) -> None:
         """Take the pins back."""
@@ -193,22 +203,27 @@ class Found(msgspec.Struct, frozen=True):
     counts: bool
 
 
-def find_writers(root: Path) -> list[Found]:
-    """List the writers' folders, each with whether its writer still counts."""
+def find_writers(root: Path, now: float) -> list[Found]:
+    """List the writers' folders, each with whether its writer still counts; `now` is what `Writer.now` says."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        now = _now_on(root / FOLDER)
         return [Found(folder.name, _counts(folder, now)) for folder in (root / FOLDER).iterdir() if folder.is_dir()]
     return []
 
 
 def read_pins(root: Path, writer: str) -> set[str]:
-    """Read what a writer pins."""
+    """Read what a writer pins; RegistryError where that cannot be known."""
     pinned: set[str] = set()
     folder = root / FOLDER / writer
     with contextlib.suppress(FileNotFoundError):  # a writer that ends, or releases a pin, has committed
         for file in folder.glob("*.pin"):
             with contextlib.suppress(FileNotFoundError):
-                pinned.update(file.read_text().split())
+                said = file.read_bytes().decode("ascii", "replace").split()
+                if not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in said):
+                    raise RegistryError(
+                        f"{file} is not what was written, and what it pins cannot be known.",
+                        "Delete it when the process that wrote it has ended.",
+                    )
+                pinned.update(said)
     return pinned
 
 
@@ -216,24 +231,11 @@ def _counts(folder: Path, now: float) -> bool:
     try:
         card = msgspec.json.decode((folder / _CARD).read_bytes(), type=Card)
         last = (folder / _CARD).stat().st_mtime
-    except (OSError, msgspec.DecodeError):  # it is just being made, or its writer died before that was done
+    except (OSError, *UNREADABLE):  # it is just being made, or its writer died before that was done
         card, last = None, folder.stat().st_mtime if folder.exists() else now
     if card is not None and card.machine == _machine():
         return _started(card.pid) == card.started
     return now - last < LEASE
-
-
-def _now_on(folder: Path) -> float:
-    """Ask the disk for the time: files get theirs from it, whatever the clocks of the machines say."""
-    probe = folder / f"{secrets.token_hex(8)}.now"
-    try:
-        probe.touch()
-        return probe.stat().st_mtime
-    except PermissionError:  # a registry that one may only look at
-        return time.time()
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
 
 
 def _card_of_this_process() -> Card:
