@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,12 +95,18 @@ class Play:
     root
         The folder.
     meaning
-        Names the step that an operation is, by its function and its paths below the folder; None where it is none.
+        Names the step that an operation is, by the actor, the function and the paths below the folder; None where it is
+        none.
+    open_minds
+        The actors of which all that they know is in their variables, as plain data.
     """
 
-    def __init__(self, root: Path, meaning: Callable[..., str | None]) -> None:
+    def __init__(
+        self, root: Path, meaning: Callable[..., str | None], open_minds: frozenset[str] = frozenset()
+    ) -> None:
         self.root = root
         self._meaning = meaning
+        self._open_minds = open_minds
         self.actors: dict[str, Actor] = {}
         self.running: Actor | None = None
         self.turns: list[tuple[str, str]] = []
@@ -140,8 +147,32 @@ class Play:
             for name in (*folders, *names)
             if not name.endswith(".tmp")
         )
-        actors = tuple((actor.is_done, actor.is_killed, tuple(actor.seen)) for actor in self.actors.values())
-        return files, actors
+        return files, tuple((actor.is_done, actor.is_killed, self._mind(actor)) for actor in self.actors.values())
+
+    def _mind(self, actor: Actor) -> tuple[Any, ...]:
+        """Give what an actor has in mind: what it saw; or, which leaves out what it forgot, its variables."""
+        if actor.name not in self._open_minds:
+            return tuple(actor.seen)
+        frame = None if actor.is_done else sys._current_frames().get(actor.thread.ident)
+        found = []
+        while frame is not None:
+            if "/vessl_nb/" in frame.f_code.co_filename:
+                known = ((name, self._plain(value)) for name, value in frame.f_locals.items())
+                found.append((frame.f_code.co_name, frame.f_lasti, tuple(known)))
+            frame = frame.f_back
+        return tuple(found)
+
+    def _plain(self, value: Any) -> Any:
+        match value:
+            case bool() | int() | None:
+                return value
+            case str() | Path():
+                return str(value).removeprefix(str(self.root))
+            case set() | frozenset():
+                return frozenset(map(self._plain, value))
+            case list() | tuple():
+                return tuple(map(self._plain, value))
+        return type(value).__name__
 
     def story(self) -> str:
         """Tell the run, step by step."""
@@ -159,7 +190,7 @@ class Play:
             raise Killed
         name = function.__name__
         paths = [self._below(path) for path in arguments[: 2 if name in _TWO_PATHS else 1]]
-        label = self._meaning(name, *paths) if any(paths) and "dir_fd" not in keywords else None
+        label = self._meaning(actor.name, name, *paths) if any(paths) and "dir_fd" not in keywords else None
         if label is None:
             return function(*arguments, **keywords)
         actor.stop()

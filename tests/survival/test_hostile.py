@@ -10,7 +10,6 @@ import os
 import pickle
 import re
 import shutil
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -99,7 +98,7 @@ def put_blob(root, content):
     return {"digest": digest, "length": len(content)}
 
 
-HUGE = [-1, 0, 2**31, 2**63 - 1, 2**63, 2**64, -(2**70), 10**400, 10**5000, 0.5, 1e308, True]
+HUGE = [-1, 0, 2**31, 2**63 - 1, 2**63, 2**64, -(2**70), 10**400, 0.5, 1e308, True]
 TEXTS = [
     "",
     "..",
@@ -113,7 +112,8 @@ TEXTS = [
     "iris:1",
     "0" * 64,
 ]
-DEEP = [b"[" * levels + b"]" * levels for levels in (90, 900, 100_000)]
+RAW = [b"9" * 5000, *(b"[" * levels + b"]" * levels for levels in (90, 900, 100_000))]
+"""JSON that Python's own encoder would not write."""
 
 
 leaves = st.sampled_from([*HUGE, *TEXTS, None, [], {}]) | st.integers() | st.text(max_size=8)
@@ -128,13 +128,7 @@ def paths_in(value, before=()):
 
 
 def dump(value):
-
-    limit = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(0)
-    try:
-        return json.dumps(value).encode("utf-8", "surrogatepass")
-    finally:
-        sys.set_int_max_str_digits(limit)
+    return json.dumps(value).encode()
 
 
 @st.composite
@@ -147,9 +141,9 @@ def twisted(draw, value, keep=()):
         place = value
         for key in way:
             place = place[key]
-        new = draw(anything | st.sampled_from(DEEP))
+        new = draw(anything | st.sampled_from(RAW))
         if isinstance(new, bytes):
-            marks[mark := f"deep {len(marks)}"] = new
+            marks[mark := f"raw {len(marks)}"] = new
             new = mark
         if draw(st.booleans()) and isinstance(place, dict):
             place[draw(st.sampled_from(TEXTS))] = place.pop(last)
@@ -157,8 +151,8 @@ def twisted(draw, value, keep=()):
         if last is not None:
             place[last] = new
     text = dump(value)
-    for mark, deep in marks.items():
-        text = text.replace(f'"{mark}"'.encode(), deep)
+    for mark, raw in marks.items():
+        text = text.replace(f'"{mark}"'.encode(), raw)
     return text
 
 
@@ -247,7 +241,7 @@ def test_hostile_documents_are_refused_in_words_or_harmless(hostile, data):
 
 @pytest.mark.parametrize(
     "said",
-    [b'"time":"2026-11-01T00:00:00"', b'"time":"0001-01-01T00:00:00+14:00"', b'"time":"9999-12-31T23:59:59-14:00"', b'"kind":"\xff"', b'"stream":"../../evil"', b'"number":1e400', b'"more":' + DEEP[2]],
+    [b'"time":"2026-11-01T00:00:00"', b'"time":"0001-01-01T00:00:00+14:00"', b'"time":"9999-12-31T23:59:59-14:00"', b'"kind":"\xff"', b'"stream":"../../evil"', b'"number":1e400', b'"more":' + RAW[-1]],
     ids=["no zone", "too early", "too late", "no UTF-8", "another stream", "no number", "deep"],
 )  # fmt: skip
 def test_a_document_whose_envelope_is_hostile_is_named(hostile, said):
