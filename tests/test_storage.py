@@ -181,6 +181,42 @@ def test_a_view_keeps_no_descriptor_open(folder):
     assert len(views) == 20
 
 
+GARBAGE = """
+import gc, pathlib, sys
+from vessl_nb.storage.disk import map_privately
+
+class Model:
+    def __init__(self, file):
+        self.me = self
+        self.view = map_privately(file.fileno(), 1_000_000)
+        self.parts = [self.view[start:start + 10] for start in range(0, 1000, 10)]
+    def __del__(self):
+        print(bytes(self.view[:3]), self.parts[7][0])
+
+with pathlib.Path(sys.argv[1]).open("rb") as file:
+    Model(file)
+gc.collect()
+"""
+
+
+def test_a_model_that_is_garbage_in_a_cycle_can_still_read_its_weights(tmp_path):
+    (tmp_path / "weights").write_bytes(b"x" * 1_000_000)
+    done = subprocess.run([sys.executable, "-c", GARBAGE, tmp_path / "weights"], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"b'xxx' 120\n", b"")
+
+
+def test_the_address_space_of_a_view_is_free_when_nothing_looks_at_it_any_more(folder):
+    [place], _ = store(folder, [os.urandom(LARGE)])
+
+    def maps():
+        return Path("/proc/self/maps").read_text().count(place.digest) if sys.platform == "linux" else 0
+
+    views = [Blobs(folder).view(place) for _ in range(3)]
+    assert maps() in {0, 3}
+    del views
+    assert maps() == 0
+
+
 def test_a_blob_is_read_through_but_once_on_a_machine(folder, monkeypatch):
     [place], _ = store(folder, [os.urandom(LARGE)])
     verified._notes.clear()  # as in another process

@@ -493,3 +493,19 @@ def test_any_views_of_any_storages_come_back(registry_root, model):
     describe = make_describer().predict
     assert describe(loaded, None) == describe(model, None)
     assert pattern(loaded) == pattern(model)
+
+
+COLLECTED = """
+import gc, torch, vessl_nb as vessl
+def work():
+    net = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 2))
+    vessl.register_torch_model("net", None, net)
+    vessl.load("net")
+work()
+gc.collect()
+"""
+
+
+def test_what_registering_leaves_behind_is_collected_in_peace():
+    done = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -85,7 +85,7 @@ def _read(folder: Folder, registry: str, stream: str) -> Checkpoint | None:
         if blake3.blake3(sealed[_DIGEST:]).digest() == sealed[:_DIGEST]:
             checkpoint = msgspec.msgpack.decode(sealed[_DIGEST:], type=Checkpoint)
             is_meant = (checkpoint.layout, checkpoint.registry) == (LAYOUT, registry)
-            if is_meant and checkpoint.stream.lower() == stream.lower() and checkpoint.state.holds_together():
+            if is_meant and checkpoint.stream.lower() == stream.lower() and checkpoint.state.holds_together(stream):
                 return checkpoint
     return None
 

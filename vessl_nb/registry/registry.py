@@ -172,9 +172,7 @@ class Registry:
                 if state is None:
                     self.make()
                 repository = self._repositories.get(stream.lower()) or _Repository(self.folder, self.id, stream)
-                if pins:
-                    pins.check()
-                if repository.journal.append(KIND_OF[type(body)], body):
+                if repository.journal.append(KIND_OF[type(body)], body, pins.check if pins else None):
                     break
             committed = self._read(stream)
         assert committed is not None  # noqa: S101  # it has the document just written

@@ -110,8 +110,10 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
         """The repository's name as references write it."""
         return qualified(self.organization, self.name)
 
-    def holds_together(self) -> bool:
-        """Tell whether documents could have made it: where it was not made of them, it may be hostile."""
+    def holds_together(self, stream: str) -> bool:
+        """Tell whether a journal's documents could have made it: where it was not made of them, it may be hostile."""
+        if f"{self.organization}/{self.name}".lower() != stream.lower():
+            return False
         for place, (number, model) in enumerate(self.models.items(), 1):
             if not place == number == model.number or model.created.tzinfo is not dt.UTC:
                 return False

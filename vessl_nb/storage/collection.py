@@ -4,14 +4,16 @@ In this order, which was tried with writers stopped at every step (tests/test_co
 
 1. Folders of writers that do not count any more are taken away, with all they were writing; from here on their pins are
    void, and they find that out before they commit.
-2. Blobs that no document refers to are moved into ``trash/<id of this writer>/``. A writer that looks for one now does
-   not find it, and puts it anew; a reader finds it in the trash.
-3. The pins are read.
-4. The journals are read again: whoever pinned and committed before step 3 has its document there.
-5. What is pinned or referred to goes back to its place, the rest is deleted.
+2. Blobs that no document refers to are moved into ``trash/<id of this writer>-<n>/``. A writer that looks for one now
+   does not find it, and puts it anew; a reader finds it in the trash.
+3. All that is in the trash is listed: what another gc has there, because it was killed or works at the same time, is
+   treated as one's own in step 6.
+4. The pins are read.
+5. The journals are read again: whoever pinned and committed before step 4 has its document there.
+6. Of what was listed, and nothing else, what is pinned or referred to goes back to its place, and the rest is deleted.
 
-What another gc has in the trash, because it was killed or works at the same time, is treated as one's own in step 5:
-it was moved there before step 3 as well.
+Whatever comes into the trash after step 3 may be pinned after step 4 by a writer that found it in its place. So each gc
+has a folder of its own in the trash, each time another one: a path that was listed never means a later file.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from vessl_nb.progress import progress
 from vessl_nb.storage.blobs import blob_key, digest_in
 from vessl_nb.storage.folder import TRASH
 from vessl_nb.storage.writers import FOLDER as WRITERS
-from vessl_nb.storage.writers import find_writers, read_pins
+from vessl_nb.storage.writers import GONE, find_writers, read_pins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,21 +80,20 @@ def collect(
     RegistryError
         The folder cannot be written to, and what `referenced` raises.
     """
-    dead = (
-        []
-        if only is not None
-        else [writer.id for writer in find_writers(folder.root, folder.writer.now()) if not writer.counts]
-    )
+    found = find_writers(folder.root, folder.writer.now()) if only is None else []
+    dead = [writer.id for writer in found if not writer.counts]
     leftovers = sum(_size_of(folder.path(f"{WRITERS}/{writer}")) for writer in dead)
     there = {digest for name in folder.walk("blobs") if (digest := digest_in(f"blobs/{name}"))}
     unwanted = there - referenced()
     if only is not None:
         unwanted &= only
     if dry_run:
-        unwanted -= _pinned(folder)
-        left = [file for file in folder.root.glob(f"{TRASH}/*/*") if file.name not in unwanted]
-        size = sum(folder.size(blob_key(blob)) or 0 for blob in unwanted) + sum(file.stat().st_size for file in left)
-        return Collected(len(unwanted) + len(left), size, leftovers)
+        trash = _files_in_trash(folder)
+        wanted = _pinned(folder) | referenced()
+        sizes = {blob: folder.size(blob_key(blob)) or 0 for blob in unwanted}
+        sizes |= {file.name: length for file, length in trash.items()}
+        sizes = {blob: size for blob, size in sizes.items() if blob not in wanted}
+        return Collected(len(sizes), sum(sizes.values()), leftovers)
     with folder.in_words("write", TRASH):
         folder.writer.announce()
         for writer in dead:
@@ -101,33 +102,39 @@ def collect(
 
 
 def _sweep(folder: Folder, referenced: Callable[[], set[str]], unwanted: set[str], leftovers: int) -> Collected:
-    own = folder.path(f"{TRASH}/{folder.writer.id}")
+    own = folder.path(f"{TRASH}/{_new_name(folder)}")
     if unwanted:
         folder.make_folder(own)
     for blob in unwanted:
         with contextlib.suppress(FileNotFoundError):  # another gc was quicker
             folder.path(blob_key(blob)).rename(own / blob)
+    trash = _files_in_trash(folder)
     wanted: set[str] | None = None
     try:
         pinned = _pinned(folder)
         wanted = referenced() | pinned
     finally:
         if wanted is None:  # it cannot be known what is wanted
-            _empty(folder, [own], unwanted)
-    deleted, size = _empty(folder, [*folder.root.glob(f"{TRASH}/*")], wanted)
+            _empty(folder, {file: length for file, length in trash.items() if file.parent == own}, unwanted)
+    deleted, size = _empty(folder, trash, wanted)
     return Collected(deleted, size, leftovers)
 
 
-def _empty(folder: Folder, trash: list[Path], wanted: set[str]) -> tuple[int, int]:
-    """Put what is wanted back into its place, and delete the rest; give how many files, and bytes, that were."""
-    files = []
-    for place in trash:
+def _files_in_trash(folder: Folder) -> dict[Path, int]:
+    """List what is in the trash, with its length."""
+    files = {}
+    for file in folder.root.glob(f"{TRASH}/*/*"):
         with contextlib.suppress(FileNotFoundError):  # another gc was quicker
-            files += [(file, file.stat().st_size) for file in place.iterdir()]
+            files[file] = file.stat().st_size
+    return files
+
+
+def _empty(folder: Folder, trash: dict[Path, int], wanted: set[str]) -> tuple[int, int]:
+    """Put what is wanted back into its place, and delete the rest; give how many files, and bytes, that were."""
     deleted = size = 0
     restored = []
-    with progress("Freeing", sum(length for _, length in files)) as shown:
-        for file, length in files:
+    with progress("Freeing", sum(trash.values())) as shown:
+        for file, length in trash.items():
             with contextlib.suppress(FileNotFoundError):  # another gc was quicker
                 if file.name in wanted:
                     folder.publish(file, blob_key(file.name))
@@ -139,8 +146,8 @@ def _empty(folder: Folder, trash: list[Path], wanted: set[str]) -> tuple[int, in
             shown.count(length)
             shown.draw()
     folder.sync(restored)
-    for place in trash:
-        with contextlib.suppress(OSError):  # another gc put something there, or took it away
+    for place in folder.root.glob(f"{TRASH}/*"):
+        with contextlib.suppress(OSError):  # another gc has something there, or took it away
             place.rmdir()
     folder.begin_anew()
     return deleted, size
@@ -154,10 +161,15 @@ def _pinned(folder: Folder) -> set[str]:
 def _take_away(folder: Folder, writer: str) -> None:
     """Void a writer: rename its folder, which is one step, and then delete it."""
     place = folder.path(f"{WRITERS}/{writer}")
-    gone = place.with_name(f"{writer}.gone-{folder.writer.id}")
+    gone = place.with_name(f"{writer.partition(GONE)[0]}{GONE}{_new_name(folder)}")
     with contextlib.suppress(FileNotFoundError):
         place.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def _new_name(folder: Folder) -> str:
+    """Give a name that nobody had before."""
+    return f"{folder.writer.id}-{folder.writer.temporary().stem}"
 
 
 def _size_of(folder: Path) -> int:

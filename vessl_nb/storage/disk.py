@@ -9,7 +9,6 @@ import functools
 import mmap
 import os
 import sys
-import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +24,9 @@ CHUNK = 1 << 20
 
 _EARLY = 4 * CHUNK
 """After this many bytes the kernel is asked to begin writing them out, in bytes."""
+
+
+_MAP_FIXED = 0x10  # on Linux and macOS alike
 
 
 class CannotPublish(OSError):
@@ -162,20 +164,20 @@ def map_privately(descriptor: int, length: int) -> memoryview:
         return memoryview(bytearray())
     if sys.version_info >= (3, 13):
         return memoryview(mmap.mmap(descriptor, length, access=mmap.ACCESS_COPY, trackfd=False))
-    libc = _libc_mmap()
-    address = libc.mmap(None, length, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE, descriptor, 0)
-    if address in (None, ctypes.c_void_p(-1).value):
+    # The file takes the place of a region that Python's own object frees, when nothing refers to it any more. (A
+    # finalizer would free it before a model that is garbage in a cycle has run its own.)
+    region = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(region))
+    access, how = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | _MAP_FIXED
+    if _libc_mmap()(address, length, access, how, descriptor, 0) != address:
         problem = ctypes.get_errno()
         raise OSError(problem, os.strerror(problem))
-    mapped = (ctypes.c_ubyte * length).from_address(address)
-    weakref.finalize(mapped, libc.munmap, address, length).atexit = False
-    return memoryview(mapped).cast("B")
+    return memoryview(region)
 
 
 @functools.cache
 def _libc_mmap() -> Any:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_longlong]
-    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    return libc
+    function = ctypes.CDLL(None, use_errno=True).mmap
+    function.restype = ctypes.c_void_p
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_longlong]
+    return function

@@ -14,12 +14,12 @@ from vessl_nb.storage.writers import FOLDER as WRITERS
 from vessl_nb.storage.writers import Pins, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
 
 TRASH = "trash"
-"""Where gc puts what it is about to delete: ``trash/<id of the writer>/<digest>``."""
+"""Where gc puts what it is about to delete: ``trash/<id of the writer>-<n>/<digest>``."""
 
 
 class Folder:
@@ -94,8 +94,16 @@ class Folder:
         """Walk the files and folders two levels down, by their paths below `key`, unsorted."""
         return (f"{outer}/{inner}" for outer in self.names(key) for inner in self.names(f"{key}/{outer}"))
 
-    def create(self, key: str, content: bytes) -> bool:
+    def create(self, key: str, content: bytes, check: Callable[[], None] | None = None) -> bool:
         """Create a file with its whole content, synced to disk with the folder that names it.
+
+        Parameters
+        ----------
+        key, content
+            The file.
+        check
+            Is called when the file has everything but its name, and may raise. If gc voids the writer after that, the
+            file does not get its name: it is in the folder that gc takes away.
 
         Returns
         -------
@@ -112,6 +120,8 @@ class Folder:
             with temporary.open("xb", buffering=0) as file:
                 write_all(file.fileno(), content)
                 self.finish(file)
+            if check:
+                check()
             created = self.publish(temporary, key)
         if created:
             self.sync([key])

@@ -40,6 +40,8 @@ from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.storage.writers import user_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vessl_nb.storage.folder import Folder
 
 _Hex128 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
@@ -173,8 +175,15 @@ class Journal:
     def _length(self) -> int:
         return self.head.number if self.head else 0
 
-    def append(self, kind: str, body: msgspec.Struct) -> bool:
+    def append(self, kind: str, body: msgspec.Struct, check: Callable[[], None] | None = None) -> bool:
         """Write the next document.
+
+        Parameters
+        ----------
+        kind, body
+            What it says.
+        check
+            As `Folder.create` takes it: makes sure, at the last moment, that what the body refers to is there.
 
         Returns
         -------
@@ -198,8 +207,9 @@ class Journal:
             body=msgspec.Raw(msgspec.json.encode(body)),
         )
         sealed = _seal(document)
+        key = self._key(document.number)
         try:
-            if not self._folder.create(self._key(document.number), sealed) and not self._has_arrived(document, sealed):
+            if not self._folder.create(key, sealed, check) and not self._has_arrived(document, sealed):
                 return False
         except RegistryError as error:
             if not self._has_arrived(document, sealed):

@@ -199,7 +199,8 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
     def _buffer_of(self, untyped: Any) -> pickle.PickleBuffer:
         """Give a storage's bytes; for those of an accelerator a stand-in, so that they need not all be in memory."""
         if is_in_memory(untyped) or untyped.nbytes() < SMALL:
-            return pickle.PickleBuffer(_bytes_of(untyped))
+            # Of the array, not of a memoryview: Python 3.11 crashes when it collects the two in a cycle.
+            return pickle.PickleBuffer(_bytes_of(untyped).obj)
         stand_in = mmap.mmap(-1, untyped.nbytes())  # takes no memory before it is touched
         self._elsewhere[id(stand_in)] = stand_in, Later(untyped.nbytes(), partial(_bytes_of, untyped))
         return pickle.PickleBuffer(stand_in)

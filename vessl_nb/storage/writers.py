@@ -45,6 +45,9 @@ _RENEWAL = 60.0
 
 FOLDER = "writers"
 
+GONE = ".gone-"
+"""Is in the name of a folder that gc took away from its writer, until it is deleted."""
+
 _CARD = "writer.json"
 
 
@@ -205,9 +208,11 @@ class Found(msgspec.Struct, frozen=True):
 
 def find_writers(root: Path, now: float) -> list[Found]:
     """List the writers' folders, each with whether its writer still counts; `now` is what `Writer.now` says."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return [Found(folder.name, _counts(folder, now)) for folder in (root / FOLDER).iterdir() if folder.is_dir()]
-    return []
+    try:
+        folders = [folder for folder in (root / FOLDER).iterdir() if folder.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [Found(folder.name, _counts(folder, now)) for folder in folders]
 
 
 def read_pins(root: Path, writer: str) -> set[str]:
@@ -228,14 +233,18 @@ def read_pins(root: Path, writer: str) -> set[str]:
 
 
 def _counts(folder: Path, now: float) -> bool:
+    if GONE in folder.name:
+        return False
     try:
         card = msgspec.json.decode((folder / _CARD).read_bytes(), type=Card)
         last = (folder / _CARD).stat().st_mtime
     except (OSError, *UNREADABLE):  # it is just being made, or its writer died before that was done
-        card, last = None, folder.stat().st_mtime if folder.exists() else now
-    if card is not None and card.machine == _machine():
+        card, last = None, now
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            last = folder.stat().st_mtime
+    if card is not None and card.machine == _machine() and not _is_hidden(card.pid):
         return _started(card.pid) == card.started
-    return now - last < LEASE
+    return abs(now - last) < LEASE  # a clock that was wrong keeps nobody alive for years
 
 
 def _card_of_this_process() -> Card:
@@ -271,7 +280,7 @@ def _started(pid: int) -> str | None:
         try:
             # The 22nd field, counted after the command's name, which may have spaces and brackets in it.
             status, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             return None
         return None if status in {"Z", "X"} else fields[18]  # killed, and not yet waited for
     import psutil  # noqa: PLC0415  # as above
@@ -280,6 +289,17 @@ def _started(pid: int) -> str | None:
         return str(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return None
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether this is another user's process, of which the machine tells nothing but that it is there."""
+    if _started(pid) is None:
+        with contextlib.suppress(ProcessLookupError, OverflowError):
+            try:
+                os.kill(pid, 0)
+            except PermissionError:
+                return True
+    return False
 
 
 def _remove(folder: Path, pid: int) -> None:
