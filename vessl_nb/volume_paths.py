@@ -27,7 +27,7 @@ def check_volume_path(path: object) -> str:
     InvalidArgument
         It is empty, absolute, leaves the volume, is reserved, or is no text that UTF-8 can say.
     """
-    if not isinstance(path, str) or path.strip("/.") == "" or "\0" in path:
+    if not isinstance(path, str) or set(PurePosixPath(path).parts) <= {"/", ".."} or "\0" in path:
         raise InvalidArgument(f"{path!r} is no path in a volume.", "Write a relative path, such as 'model.pt'.")
     pure = PurePosixPath(path)
     if pure.is_absolute():
@@ -82,9 +82,11 @@ def walk_folder(folder: Path) -> dict[str, Path]:
         for name in sorted([*names, *(inner for inner in folders if (Path(place) / inner).is_symlink())]):
             file = Path(place) / name
             inner = file.relative_to(folder).as_posix()
-            if file.is_symlink() and not file.resolve().is_relative_to(real_root):
+            # Not Path.resolve, which raises where a link leads to itself.
+            target = Path(os.path.realpath(file)) if file.is_symlink() else file
+            if file.is_symlink() and not target.is_relative_to(real_root):
                 raise InvalidArgument(
-                    f"{str(file)!r} is a link that leaves the folder: it leads to {str(file.resolve())!r}.",
+                    f"{str(file)!r} is a link that leaves the folder: it leads to {str(target)!r}.",
                     "Replace it by what it leads to.",
                 )
             if not file.is_file():

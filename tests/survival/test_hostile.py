@@ -135,11 +135,11 @@ def dump(value):
 
 
 @st.composite
-def twisted(draw, value, raw=RAW):
+def twisted(draw, value, raw=RAW, keep=()):
     """Give the text of a JSON value of which a few parts are something else, mostly of the same kind."""
     value, marks = copy.deepcopy(value), {}
     for _ in range(draw(st.integers(1, 3))):
-        (*way, last), part = draw(st.sampled_from([*parts_of(value)]))
+        (*way, last), part = draw(st.sampled_from([item for item in parts_of(value) if item[0][0] not in keep]))
         place = value
         for key in way:
             place = place[key]
@@ -208,7 +208,7 @@ def check_only_words(root, *more):
     assert vessl.load("other:1").model["name"] == "other"
 
 
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def bodies_of(root):
@@ -295,8 +295,10 @@ def manifest_of(root):
 @SLOW
 def test_hostile_manifests_are_refused_in_words_or_harmless(hostile, data):
     root = hostile()
-    write_version(root, manifest=data.draw(twisted(manifest_of(root))))
-    check_only_words(root, lambda: vessl.load("iris:1"))
+    # What is code may do as it likes once it is loaded; all else is only read.
+    keep = data.draw(st.sampled_from([(), ("pickles", "code", "requirements")]))
+    write_version(root, manifest=data.draw(twisted(manifest_of(root), keep=keep)))
+    check_only_words(root, *([lambda: vessl.load("iris:1")] if keep else []))
 
 
 @given(st.data())

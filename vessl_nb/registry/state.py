@@ -240,8 +240,7 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
             number = last.number if last else None
             next_step = f"Register a runner for it: register_model({self.name!r}, {number}, YourRunner)"
             if last and last.archived and last.current():
-                next_step = (
-                    f"Name an archived one, such as {self.qualified}:{last.number}, or take it back: unarchive(...)"
-                )
+                name = f"{self.qualified}:{last.number}"
+                next_step = f"Name an archived one, such as {name}, or take it back: unarchive({name!r})"
             raise NotFound(f"{self.qualified} has no version that can be served.", next_step)
         return newest

@@ -1,0 +1,422 @@
+"""gc beside writers and readers, in every order of their steps and with each killed at each step; and purge."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from interleaving import Play, every_order, step
+
+import vessl_nb as vessl
+from vessl_nb.errors import InvalidArgument, NotFound, RegistryError
+from vessl_nb.registry.documents import Deleted, ModelCreated
+from vessl_nb.registry.fsck import check_registry
+from vessl_nb.registry.garbage import collect_garbage
+from vessl_nb.registry.references import referenced_blobs
+from vessl_nb.registry.registry import Registry, open_registry
+from vessl_nb.storage import blobs as blobs_module
+from vessl_nb.storage import collection
+from vessl_nb.storage.blobs import Blobs
+from vessl_nb.storage.collection import collect
+from vessl_nb.storage.folder import Folder
+from vessl_nb.storage.writers import LEASE, find_writers
+
+OLD, NEW, KEPT = b"old" * 100, b"new" * 100, b"kept" * 100
+"""Contents: of a version that was deleted, of none yet, of one that stays."""
+
+
+# Every order of their steps
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Let actors stop before each thing that others may see; nothing waits for the disk."""
+
+    def is_seen(path, *_, **__):
+        return ".tmp" not in str(path) and "/heads/" not in str(path) and "/checkpoints/" not in str(path)
+
+    def is_seen_there(_, target, **__):
+        return is_seen(target)
+
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(os, "rename", step(os.rename, is_seen_there))
+    monkeypatch.setattr(os, "replace", step(os.replace, is_seen_there))
+    monkeypatch.setattr(os, "link", step(os.link))
+    monkeypatch.setattr(os, "unlink", step(os.unlink, is_seen))
+    monkeypatch.setattr(Folder, "size", step(Folder.size, lambda _, key: key.startswith("blobs/")))
+    monkeypatch.setattr(collection, "_pinned", step(collection._pinned))
+
+
+@pytest.fixture(params=["packed", "alone"])
+def kind(request, monkeypatch):
+    """Let contents share a blob, or have one each, which is written in another way."""
+    if request.param == "alone":
+        monkeypatch.setattr(blobs_module, "LARGE", 1)
+        monkeypatch.setattr(Blobs, "_in_threads", lambda _self, work, *_: [task() for task in work])
+    return request.param
+
+
+@pytest.fixture
+def template(kind):
+    """Make a registry whose version 1 stays, and whose version 2 was deleted: its blob is there, and nobody's."""
+    memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # thousands of runs are quick there
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        registry = Registry(Path(folder) / "template")
+        write(registry, KEPT)
+        write(registry, OLD)
+        delete(registry, 2)
+        shutil.rmtree(registry.root / "writers")
+        yield registry.root
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """Give the number of a process that is no more."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def process(root):
+    """Give a registry as a process of its own has it, which is known as a writer."""
+    registry = Registry(root)
+    assert registry.exists()
+    registry.folder.writer.announce()
+    return registry
+
+
+def write(registry, content, known=()):
+    with registry.pins() as pins:
+        [place], _ = registry.blobs.store([content], pins, known)
+        registry.commit(
+            "default", "iris", lambda state: ModelCreated(number=state.next_number(), files={"file": place}), pins
+        )
+
+
+def write_known(registry):
+    """Write what another version has, as a registration does that was told so."""
+    state = registry.repository("default", "iris")
+    write(registry, KEPT, state.models[1].added.values())
+
+
+def gc(registry):
+    collect(registry.folder, step(partial(referenced_blobs, registry)))
+
+
+def delete(registry, number):
+    registry.commit("default", "iris", lambda _: Deleted(number=number))
+
+
+def read_all(root):
+    """Read all that living versions hold, as a reader that begins now does."""
+    registry = Registry(root)
+    state = registry.repository("default", "iris")
+    return [registry.blobs.read(place) for model in state.living() for place in model.added.values()]
+
+
+def mark_dead(registry, pid):
+    card = registry.folder.writer.folder / "writer.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"pid": pid}))
+
+
+def play_once(template, works, dead, killable, pick):
+    """Play actors to their ends, with a reader between any two steps, and a last gc that must leave nothing over."""
+    root = template.with_name("run")
+    shutil.copytree(template, root)
+    registries = {name: process(root) for name in works}
+    play = Play({name: partial(work, registries[name]) for name, work in works.items()})
+    try:
+        while choices := play.choices(killable):
+            play.take(pick(choices))
+            for content in read_all(root):
+                assert content in {OLD, NEW, KEPT}
+        for actor in play.actors:
+            if actor.is_killed:
+                mark_dead(registries[actor.name], dead)
+            assert actor.error is None, repr(actor.error)
+        last = process(root)
+        collect(last.folder, partial(referenced_blobs, last))
+        report = check_registry(last)
+        assert (report.problems, report.unreferenced) == ([], 0)
+        killed = [registries[actor.name].folder.writer.folder for actor in play.actors if actor.is_killed]
+        assert not any(folder.exists() for folder in killed)
+        left = [path.name for place in ("writers", "trash") for path in (root / place).rglob("*") if path.is_file()]
+        assert set(left) <= {"writer.json"}
+        return read_all(root)
+    except BaseException as error:
+        error.add_note(f"in this order: {', '.join(play.turns)}")
+        raise
+    finally:
+        for registry in registries.values():
+            registry.folder.writer._forget()
+        shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("content", [OLD, NEW, KEPT], ids=["of a deleted version", "new", "of a living version"])
+def test_gc_beside_a_writer_in_every_order_each_killed_at_every_step(template, steps, dead, content):
+    works = {"writer": partial(write, content=content), "gc": gc}
+    ends = []
+
+    def run(pick):
+        ends.append(play_once(template, works, dead, ("writer", "gc"), pick))
+
+    *_, runs = every_order(run)
+    assert runs > 300
+    assert [KEPT] in ends  # the writer was killed in time
+    assert [content, KEPT] in ends
+
+
+def test_a_version_deleted_while_another_is_written_of_the_same_content(template, steps, dead):
+    works = {"writer": write_known, "deleter": partial(delete, number=1), "gc": gc}
+    sample(template, works, dead, 300, ("writer",))
+
+
+def test_two_gcs_beside_a_writer_one_of_them_killed(template, steps, dead):
+    works = {"writer": partial(write, content=OLD), "gc": gc, "other gc": gc}
+    sample(template, works, dead, 400, ("gc",))
+
+
+def test_two_writers_of_the_same_content_beside_gc(template, steps, dead):
+    works = {"writer": partial(write, content=OLD), "other": partial(write, content=OLD), "gc": gc}
+    sample(template, works, dead, 300, ("writer",))
+
+
+def sample(template, works, dead, runs, killable):
+    """Play some of the orders, of which there are too many to play them all: the same ones each time."""
+    chance = random.Random(runs)
+    for _ in range(runs):
+        weights = {name: chance.random() for name in (*works, *(f"kill {name}" for name in killable))}
+
+        def pick(choices, weights=weights):
+            # Of a death there is one choice at each step, so that it must be rare to come late as well.
+            return chance.choices(choices, [weights[c] * (0.15 if c.startswith("kill") else 1) for c in choices])[0]
+
+        play_once(template, works, dead, killable, pick)
+
+
+# Leases
+
+
+@pytest.fixture
+def card_of(registry_root):
+    """Give a function that makes a writer's folder, with its card changed, and tells whether gc counts it."""
+    open_registry().make()
+    writer = open_registry().folder.writer
+    card = json.loads((writer.folder / "writer.json").read_text())
+
+    def counts(age=0.0, **changes):
+        folder = registry_root / "writers" / "other"
+        folder.mkdir(exist_ok=True)
+        (folder / "writer.json").write_text(json.dumps(card | changes))
+        os.utime(folder / "writer.json", (time.time() - age,) * 2)
+        (folder / "1.tmp").write_bytes(b"half written")
+        return next(found.counts for found in find_writers(registry_root, writer.now()) if found.id == "other")
+
+    return counts
+
+
+def test_a_living_process_of_this_machine_counts_however_long_it_says_nothing(card_of):
+    assert card_of(age=LEASE * 100)
+
+
+def test_a_dead_one_does_not_nor_one_whose_number_another_process_has_now(card_of, dead):
+    assert not card_of(pid=dead)
+    assert not card_of(started="1")
+
+
+def test_one_of_another_machine_counts_as_long_as_its_lease(card_of):
+    assert card_of(machine="another", age=LEASE * 0.9)
+    assert not card_of(machine="another", age=LEASE * 1.1)
+
+
+def test_a_folder_that_is_just_being_made_counts(card_of, registry_root):
+    card_of()
+    (registry_root / "writers/other/writer.json").unlink()
+    found = find_writers(registry_root, open_registry().folder.writer.now())
+    assert {writer.counts for writer in found} == {True}
+
+
+def test_gc_takes_away_what_killed_writers_were_writing(card_of, registry_root, dead):
+    card_of(pid=dead)
+    assert collect_garbage(dry_run=True).leftovers == len(b"half written")
+    assert (registry_root / "writers/other").exists()
+    assert collect_garbage().leftovers == len(b"half written")
+    assert not (registry_root / "writers/other").exists()
+
+
+# What gc, purge and delete do to versions
+
+
+def make_echo():
+    class Echo(vessl.RunnerBase):
+        @staticmethod
+        def predict(model, data):
+            return data
+
+    return Echo
+
+
+Echo = make_echo()
+
+
+def register(content, **said):
+    return vessl.register_model("iris", said.pop("number", None), Echo, content, **said)
+
+
+def test_a_dry_run_says_what_would_be_freed_and_frees_nothing(snapshot):
+    register(bytes(3_000_000))
+    register(b"x" * 2_000_000)
+    vessl.delete_model("iris", 2)
+    before = snapshot()
+    freed = collect_garbage(dry_run=True)
+    assert freed.size > 2_000_000
+    assert snapshot() == before
+    assert collect_garbage() == freed
+    assert collect_garbage().blobs == 0
+    assert vessl.load("iris").model == bytes(3_000_000)
+
+
+def test_gc_frees_nothing_where_it_cannot_know_what_is_needed(registry_root, monkeypatch):
+    register(b"a" * 2_000_000)
+    register(b"b" * 2_000_000)
+    vessl.delete_model("iris", 2)
+    (registry_root / "journal/default/iris/00000002.json").unlink()
+    with pytest.raises(RegistryError, match=r"gc freed nothing: .*00000002\.json is missing"):
+        collect_garbage()
+    assert sum(path.stat().st_size > 1_000_000 for path in registry_root.glob("blobs/*/*")) == 2
+    assert not list(registry_root.glob("trash/*/*"))
+
+
+def test_a_deleted_model_is_gone_with_its_aliases_and_its_number_is_not_used_again():
+    register("one", aliases=["champion"])
+    register("two")
+    register("two again", number=2)
+    vessl.delete_model("iris", 2)
+    assert list(vessl.versions("iris")["reference"]) == ["iris:1"]
+    for reference in ("iris:2", "iris:2@1"):
+        with pytest.raises(NotFound, match="iris:2 was deleted"):
+            vessl.load(reference)
+    with pytest.raises(NotFound, match="was deleted"):
+        register("three", number=2)
+    with pytest.raises(NotFound, match="was deleted"):
+        vessl.delete_model("iris", 2)
+    assert register("three").number == 3
+    vessl.delete_model("iris", 1)
+    with pytest.raises(NotFound, match="no alias 'champion'"):
+        vessl.load("iris:champion")
+
+
+def test_an_archived_model_is_passed_over_and_still_found_by_number_and_alias():
+    register("one")
+    register("two", aliases=["champion"])
+    assert vessl.archive("iris").reference == "iris:2"
+    assert vessl.load("iris").model == "one"
+    assert vessl.load("iris:2").model == vessl.load("iris:champion").model == "two"
+    assert vessl.versions("iris").set_index("number")["archived"].to_dict() == {2: True, 1: False}
+    vessl.archive("iris:1")
+    with pytest.raises(NotFound, match="no version that can be served") as caught:
+        vessl.load("iris")
+    assert "unarchive('iris:2')" in caught.value.next_step
+    vessl.unarchive("iris:2")
+    assert vessl.load("iris").model == "two"
+
+
+def test_archiving_twice_writes_once(registry_root):
+    register("one")
+    for _ in range(2):
+        vessl.archive("iris:1")
+    assert len(list((registry_root / "journal/default/iris").iterdir())) == 2
+
+
+SECRET = b"the secret that should not have been there"
+
+
+def is_anywhere(*folders):
+    return any(SECRET in path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_purged_version_is_gone_for_good_volume_and_all(registry_root, tmp_path, monkeypatch):
+    class Loads(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            return Path("key.txt").read_bytes()
+
+        @staticmethod
+        def predict(model, data):
+            return model
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notebook").mkdir()
+    (tmp_path / "notebook/key.txt").write_bytes(SECRET)
+    vessl.create_model("iris", paths=[])
+    version = vessl.register_model("iris", 1, Loads, artifacts={"notebook/key.txt": "key.txt"}, aliases=["champion"])
+    register("kept")
+    assert vessl.load("iris:1").model == SECRET
+    assert is_anywhere(registry_root)
+    assert is_anywhere(tmp_path / "cache")
+    said = repr(vessl.purge(version.reference))
+    assert "Purged iris:1" in said
+    assert "Not reached: backups" in said
+    assert not is_anywhere(registry_root, tmp_path / "cache")
+    with pytest.raises(NotFound, match="iris:1 was purged"):
+        vessl.load("iris:1")
+    with pytest.raises(NotFound, match="champion"):
+        vessl.load("iris:champion")
+    assert vessl.load("iris").model == "kept"
+    assert check_registry(open_registry()).problems == []
+
+
+def test_of_a_purged_revision_the_one_before_is_the_newest():
+    register("one")
+    register("two", number=1)
+    vessl.purge("iris:1")
+    assert vessl.load("iris:1").model == "one"
+    assert register("three", number=1).revision == 3
+    assert vessl.load("iris").model == "three"
+
+
+def test_one_example_is_purged_and_the_others_stay(registry_root):
+    samples = [{"x": 1}, {"key": SECRET.decode()}, {"x": 3}]
+    register("model", sample=samples)
+    vessl.purge("iris:1", example=1)
+    assert [example["input"] for example in vessl.load("iris:1").version.examples] == [{"x": 1}, {"x": 3}]
+    assert not is_anywhere(registry_root)
+    for example in (2, -1, 1.0, True):
+        with pytest.raises(InvalidArgument, match="There is no example"):
+            vessl.purge("iris:1", example=example)
+    for _ in range(2):
+        vessl.purge("iris:1", example=0)
+    assert vessl.load("iris:1").version.examples == []
+
+
+def test_what_another_version_shares_stays_and_that_is_said(registry_root):
+    shared = SECRET * 50_000
+    register({"weights": shared, "step": 1})
+    register({"weights": shared, "step": 2})
+    report = vessl.purge("iris:1")
+    assert {name for names in report.shared.values() for name in names} == {"iris:2"}
+    assert "with iris:2" in repr(report)
+    assert vessl.load("iris:2").model["weights"] == shared
+    assert vessl.purge("iris:2").shared == {}
+    assert not is_anywhere(registry_root)
+
+
+def test_a_version_whose_manifest_is_lost_can_be_given_up(registry_root):
+    version = register(b"a" * 2_000_000)
+    register("kept")
+    digest = version._revision.registered.manifest.digest
+    (registry_root / "blobs" / digest[:2] / digest).unlink()
+    with pytest.raises(RegistryError, match="vessl-nb purge"):
+        collect_garbage()
+    vessl.purge("iris:1")
+    assert collect_garbage().size >= 2_000_000
+    assert vessl.load("iris").model == "kept"
