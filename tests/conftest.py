@@ -29,3 +29,16 @@ def snapshot(registry_root: Path):
         return {str(path.relative_to(registry_root)): path.read_bytes() for path in files}
 
     return take
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch):
+    """Give a function after which the registry is read anew, as a process that begins reads it."""
+    from vessl_nb.registry import registry
+    from vessl_nb.storage import verified
+
+    def begin() -> None:
+        monkeypatch.setattr(registry, "_OPEN", {})
+        verified._notes.clear()
+
+    return begin

@@ -71,14 +71,6 @@ def work(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def anew(monkeypatch):
-    """Give a function after which the registry is read anew, as a process that begins reads it."""
-    from vessl_nb.registry import registry
-
-    return lambda: monkeypatch.setattr(registry, "_OPEN", {})
-
-
-@pytest.fixture
 def refuses(snapshot, work, tmp_path, monkeypatch):
     """Give a context in which something must be refused.
 

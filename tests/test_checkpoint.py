@@ -21,12 +21,6 @@ def interval(monkeypatch):
 
 
 @pytest.fixture
-def anew(monkeypatch):
-    """Give a function after which the registry is read anew, as a process that begins reads it."""
-    return lambda: monkeypatch.setattr(registry, "_OPEN", {})
-
-
-@pytest.fixture
 def reads(monkeypatch):
     """List the journal documents that are read."""
     read = Folder.read
@@ -126,16 +120,6 @@ def test_a_checkpoint_of_a_journal_that_was_written_anew_is_passed_over(registry
     (registry_root / CHECKPOINT).write_bytes(kept)
     anew()
     assert [model.name for model in vessl.list_models("iris")] == ["anew"]
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="nothing is read-only for root; tests/survival does it as another user")
-def test_a_registry_that_is_read_only_is_checkpointed_in_the_users_cache(registry_root, anew, tmp_path):
-    make_models(5)
-    shutil.rmtree(registry_root / "checkpoints")
-    registry_root.chmod(0o500)
-    anew()
-    assert len(vessl.list_models("iris")) == 5
-    assert list((tmp_path / "cache").rglob("iris.msgpack"))
 
 
 def test_where_no_checkpoint_can_be_written_there_is_none(registry_root, anew, tmp_path):

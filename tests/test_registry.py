@@ -30,14 +30,6 @@ def make_echo():
 Echo = make_echo()
 
 
-@pytest.fixture
-def anew(monkeypatch):
-    """Give a function after which the registry is read anew, as a process that begins reads it."""
-    from vessl_nb.registry import registry
-
-    return lambda: monkeypatch.setattr(registry, "_OPEN", {})
-
-
 def register(name="iris", model="m", **said):
     return vessl.register_model(name, said.pop("number", None), Echo, model, **said)
 

@@ -17,7 +17,6 @@ from vessl_nb.registry import registry
 from vessl_nb.registry.fsck import check_registry
 from vessl_nb.registry.garbage import collect_garbage
 from vessl_nb.registry.registry import open_registry
-from vessl_nb.storage import verified
 from vessl_nb.storage.blobs import blob_key
 
 DAMAGES = ["flip", "cut", "empty", "remove"]
@@ -82,17 +81,6 @@ def root(pristine, registry_root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "notebook")
     monkeypatch.setattr(registry, "INTERVAL", LAST - 1)
     return registry_root
-
-
-@pytest.fixture
-def anew(monkeypatch):
-    """Give a function after which the registry is read anew, as a process that begins reads it."""
-
-    def begin():
-        monkeypatch.setattr(registry, "_OPEN", {})
-        verified._notes.clear()
-
-    return begin
 
 
 def damage(path, how, at=0.5):

@@ -53,14 +53,6 @@ def notebook_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "notebook")
 
 
-@pytest.fixture
-def anew(monkeypatch):
-    """Give a function after which the registry is read anew, as a process that begins reads it."""
-    from vessl_nb.registry import registry
-
-    return lambda: monkeypatch.setattr(registry, "_OPEN", {})
-
-
 def check_all_is_well(expected):
     """Look that just the expected versions are there, whole, and that nothing else is left after gc."""
     assert sorted(vessl.versions("iris")["number"]) == expected if expected else len(vessl.versions()) == 0

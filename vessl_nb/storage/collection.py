@@ -8,7 +8,7 @@ In this order, which was tried with writers stopped at every step (tests/test_co
    does not find it, and puts it anew; a reader finds it in the trash.
 3. All that is in the trash is listed: what another gc has there, because it was killed or works at the same time, is
    treated as one's own in step 6.
-4. The pins are read.
+4. The pins are read, of all writers that were not taken away.
 5. The journals are read again: whoever pinned and committed before step 4 has its document there.
 6. Of what was listed, and nothing else, what is pinned or referred to goes back to its place, and the rest is deleted.
 
@@ -30,7 +30,7 @@ from vessl_nb.storage.writers import FOLDER as WRITERS
 from vessl_nb.storage.writers import GONE, find_writers, read_pins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from vessl_nb.storage.folder import Folder
@@ -66,7 +66,7 @@ def collect(
         Reads all journals as they are now, and gives the digests of the blobs that they refer to. It raises where it
         cannot know: then everything stays.
     only
-        Look at these blobs only; None for all, and for what killed writers left.
+        Look at these blobs only; None for all.
     dry_run
         Remove nothing.
 
@@ -80,8 +80,7 @@ def collect(
     RegistryError
         The folder cannot be written to, and what `referenced` raises.
     """
-    found = find_writers(folder.root, folder.writer.now()) if only is None else []
-    dead = [writer.id for writer in found if not writer.counts]
+    dead = [writer.id for writer in find_writers(folder.root, folder.writer.now()) if not writer.counts]
     leftovers = sum(_size_of(folder.path(f"{WRITERS}/{writer}")) for writer in dead)
     there = {digest for name in folder.walk("blobs") if (digest := digest_in(f"blobs/{name}"))}
     unwanted = there - referenced()
@@ -89,7 +88,7 @@ def collect(
         unwanted &= only
     if dry_run:
         trash = _files_in_trash(folder)
-        wanted = _pinned(folder) | referenced()
+        wanted = _pinned(folder, void=dead) | referenced()
         sizes = {blob: folder.size(blob_key(blob)) or 0 for blob in unwanted}
         sizes |= {file.name: length for file, length in trash.items()}
         sizes = {blob: size for blob, size in sizes.items() if blob not in wanted}
@@ -153,9 +152,10 @@ def _empty(folder: Folder, trash: dict[Path, int], wanted: set[str]) -> tuple[in
     return deleted, size
 
 
-def _pinned(folder: Folder) -> set[str]:
-    counting = [writer.id for writer in find_writers(folder.root, folder.writer.now()) if writer.counts]
-    return set[str]().union(*(read_pins(folder.root, writer) for writer in counting))
+def _pinned(folder: Folder, void: Collection[str] = ()) -> set[str]:
+    """Read the pins of all writers that were not taken away: any of them may commit, even if it does not count now."""
+    writers = [name for name in folder.names(WRITERS) if GONE not in name and name not in void]
+    return set[str]().union(*(read_pins(folder.root, writer) for writer in writers))
 
 
 def _take_away(folder: Folder, writer: str) -> None:
