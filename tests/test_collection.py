@@ -420,3 +420,80 @@ def test_a_version_whose_manifest_is_lost_can_be_given_up(registry_root):
     vessl.purge("iris:1")
     assert collect_garbage().size >= 2_000_000
     assert vessl.load("iris").model == "kept"
+
+
+def test_a_purged_secret_is_gone_though_the_next_version_shares_all_else(registry_root):
+    def runner(key):
+        namespace = {"vessl": vessl, "__name__": "__main__", "KEY": key}
+        code = "class R(vessl.RunnerBase):\n    @staticmethod\n    def predict(model, data): return len(KEY)"
+        exec(code, namespace)
+        return namespace["R"]
+
+    weights = [bytes(2_000_000), "words " * 100_000]
+    vessl.register_model("iris", None, runner(SECRET), weights)
+    vessl.register_model("iris", None, runner(b"none"), weights)
+    assert is_anywhere(registry_root)
+    vessl.purge("iris:1")
+    assert not is_anywhere(registry_root)
+    assert vessl.load("iris:2").run(None) == 4
+
+
+def test_purging_names_a_number_and_says_which_revisions_remain():
+    register("one", aliases=["champion"])
+    register("two", number=1)
+    for reference in ("iris", "iris:champion"):
+        with pytest.raises(InvalidArgument, match="may mean another version tomorrow"):
+            vessl.purge(reference)
+    report = vessl.purge("iris:1")
+    assert (report.reference, report.revisions) == ("iris:1@2", ("iris:1@1",))
+    assert "Still there of the same number: iris:1@1." in repr(report)
+
+
+def test_what_a_registration_under_way_may_want_is_purged_by_the_next_gc(registry_root):
+    register(SECRET * 50_000)
+    with open_registry().pins() as pins:
+        open_registry().blobs.store([SECRET * 50_000], pins)
+        blobs = {path.name for path in registry_root.glob("blobs/*/*")}
+        pins.add(blobs)
+        assert "run vessl-nb gc when it is done" in repr(vessl.purge("iris:1"))
+    collect_garbage()
+    assert not is_anywhere(registry_root)
+
+
+def test_a_purge_that_can_free_nothing_says_that_it_is_marked(registry_root):
+    register(SECRET * 50_000)
+    broken = register("broken")
+    digest = broken._revision.registered.manifest.digest
+    (registry_root / "blobs" / digest[:2] / digest).unlink()
+    with pytest.raises(RegistryError, match="iris:1 is purged, but what it held is not freed yet") as caught:
+        vessl.purge("iris:1")
+    assert "vessl-nb gc" in caught.value.next_step
+    vessl.purge("iris:2")
+    collect_garbage()
+    assert not is_anywhere(registry_root)
+
+
+def test_an_alias_is_not_set_on_what_was_deleted_meanwhile():
+    register("one")
+    register("two")
+    other = Registry(open_registry().root)
+    other.repository("default", "iris")
+    resolve = Registry.resolve
+
+    def resolve_and_delete(self, reference):
+        found = resolve(self, reference)
+        delete(other, 2)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "resolve", resolve_and_delete)
+        with pytest.raises(NotFound, match="iris:2 was deleted"):
+            vessl.set_alias("iris:2", "champion")
+    assert vessl.load("iris").version.aliases == ()
+
+
+def test_taking_back_from_the_archive_names_a_number():
+    register("one")
+    vessl.archive("iris:1")
+    with pytest.raises(InvalidArgument, match="'iris' has no number"):
+        vessl.unarchive("iris")

@@ -378,3 +378,83 @@ def test_a_sample_is_answered_by_what_load_model_gives():
     version = vessl.register_model("iris", None, Runner, 1, sample=3)
     assert version.examples == [{"input": 3, "output": 30}]
     assert vessl.load("iris").run(3) == 30
+
+
+def make_keeper(writes):
+    class Keeper(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            from pathlib import Path
+
+            found = sorted(path.name for path in Path().iterdir())
+            Path("kept.txt").write_text("kept") if writes else None
+            return found
+
+        @staticmethod
+        def predict(model, data):
+            return model
+
+    return Keeper
+
+
+def test_a_volume_is_its_versions_own_and_as_it_was_whatever_a_runner_wrote_there():
+    vessl.create_model("a")
+    vessl.create_model("b")
+    vessl.register_model("a", 1, make_keeper(writes=True))
+    vessl.register_model("b", 1, make_keeper(writes=False))
+    assert vessl.load("a").model == []
+    assert vessl.load("b").model == []
+    assert vessl.load("a").model == []
+
+
+def test_examples_are_answered_by_the_files_that_another_put_there_meanwhile(tmp_path, monkeypatch):
+    from vessl_nb import staging
+
+    class Reads(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            from pathlib import Path
+
+            return Path("words.txt").read_text()
+
+        @staticmethod
+        def predict(model, data):
+            return model
+
+    (tmp_path / "words.txt").write_text("one")
+    (tmp_path / "later.txt").write_text("two")
+    vessl.create_model("iris", paths=[str(tmp_path / "words.txt")])
+    write_blobs = staging._write_blobs
+    uploads = iter([str(tmp_path / "later.txt")])
+
+    def overtaken(*arguments):
+        for path in uploads:
+            vessl.upload_model_volume_file("iris", 1, path, "words.txt")
+        return write_blobs(*arguments)
+
+    monkeypatch.setattr(staging, "_write_blobs", overtaken)
+    version = vessl.register_model("iris", 1, Reads, sample=1)
+    assert [example["output"] for example in version.examples] == ["two"]
+    assert vessl.load("iris").run(1) == "two"
+
+
+def test_a_description_that_comes_with_files_that_cannot_be_read_makes_no_repository(tmp_path, snapshot):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(NotFound):
+        vessl.create_model("iris", repository_description="words", paths=[str(tmp_path / "folder")])
+    assert snapshot() == {}
+
+
+def test_a_file_that_vanishes_while_it_is_stored_is_named_and_not_the_registry(tmp_path, monkeypatch):
+    from vessl_nb.storage.folder import Folder
+
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"x" * 3_000_000)
+    folder = Folder(tmp_path / "root")
+    from vessl_nb.storage.blobs import Blobs
+
+    with folder.pins() as pins:
+        add = pins.add
+        pins.add = lambda digests: (add(digests), path.unlink())
+        with pytest.raises(NotFound, match=r"Cannot read '.*weights\.bin': No such file"):
+            Blobs(folder).store([path], pins)

@@ -506,3 +506,53 @@ def test_an_interrupt_ends_the_writing_at_once_and_leaves_nothing(folder):
             store(folder, [Watched(content) for content in contents])
     assert sum(written) < 4 * 16 * LARGE  # the four that were being written, to their ends
     assert {path.name for path in folder.root.rglob("*") if path.is_file()} == {"writer.json"}
+
+
+def test_what_was_there_already_is_not_taken_for_verified(folder):
+    content = os.urandom(1000)
+    [place], _ = store(folder, [content])
+    path = folder.path(blob_key(place.digest))
+    path.chmod(0o600)
+    path.write_bytes(content[::-1])  # of the same length
+    store(folder, [content])
+    with pytest.raises(Damaged, match=place.digest):
+        Blobs(folder).view(place)
+
+
+def test_a_file_that_grows_meanwhile_has_the_length_that_was_stored(folder, tmp_path):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.write_bytes(os.urandom(2 * LARGE))
+    expected = [path.read_bytes() for path in paths]
+    write_large = Blobs._write_large
+
+    def write_and_grow(self, wanted, shown):
+        write_large(self, wanted, shown)
+        with wanted.content.open("ab") as file:
+            file.write(b"more")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Blobs, "_write_large", write_and_grow)
+        places, _ = store(folder, paths)
+    assert [Blobs(folder).read(place) for place in places] == expected
+
+
+def test_a_shared_drives_notes_can_be_written_by_the_whole_group(folder):
+    folder.root.mkdir()
+    folder.root.chmod(0o2770)
+    before = os.umask(0o077)
+    try:
+        append(folder, "a")
+        with folder.pins() as pins:
+            pins.add(["0" * 64])
+            files = [*(folder.root / "writers").rglob("*"), *(folder.root / "heads").rglob("*.json")]
+            modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in files}
+    finally:
+        os.umask(before)
+    assert modes == {"": 0o2770, ".json": 0o660, ".pin": 0o660}
+
+
+def test_a_stray_file_with_a_large_number_does_not_make_a_million_problems(folder):
+    append(folder, "a")
+    (folder.root / "journal/org/iris/20240101.json").write_text("{}")
+    assert len(Journal(folder, "org/iris").damages()) < 200

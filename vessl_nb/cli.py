@@ -160,11 +160,16 @@ def _delete(chosen: argparse.Namespace) -> None:
 
 
 def _purge(chosen: argparse.Namespace) -> None:
-    what = chosen.reference if chosen.example is None else f"example {chosen.example} of {chosen.reference}"
+    registry = open_registry()
+    name = Version.of(registry, *registry.resolve(parse_reference(chosen.reference))).reference
+    what = name if chosen.example is None else f"example {chosen.example} of {name}"
     if not chosen.yes:
         if not sys.stdin.isatty():
             raise InvalidArgument(f"Nobody is there to be asked whether {what} may go for good.", "Add --yes.")
-        if input(f"Remove {what} for good? This cannot be undone. [y/N] ").strip().lower() not in {"y", "yes"}:
+        with contextlib.suppress(EOFError):
+            if input(f"Remove {what} for good? This cannot be undone. [y/N] ").strip().lower() in {"y", "yes"}:
+                chosen.yes = True
+        if not chosen.yes:
             _say("Nothing was removed.")
             return
     _say(repr(purge(chosen.reference, chosen.example)))

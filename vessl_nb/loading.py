@@ -158,7 +158,7 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
                 ) from error
     runner: Runner = loaded["runner"]
     if overrides(runner, "load_model"):
-        volume = make_volume(blobs, manifest.files)
+        volume = make_volume(blobs, manifest)
         return runner, call_load_model(runner, manifest.props, manifest.artifacts, volume)
     return runner, loaded.get("model")
 

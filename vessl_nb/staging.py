@@ -7,8 +7,7 @@ import platform
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,18 +27,19 @@ from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import copy_files, files_of
 from vessl_nb.runner import STAGES, Runner, overrides
 from vessl_nb.storage.disk import copy_file
+from vessl_nb.storage.pickling import LARGE_PIECE
 from vessl_nb.values.encoding import encode, encode_loosely
 from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from vessl_nb.capture.pickles import Captured
     from vessl_nb.manifest import Origin
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import ModelState, RepositoryState
-    from vessl_nb.storage.blobs import Blobs, Content, Place
+    from vessl_nb.storage.blobs import Blobs, Place
     from vessl_nb.storage.writers import Pins
 
 
@@ -114,21 +114,18 @@ def register(target: Target, before: RepositoryState | None, runner: Runner, ins
     Version
         The new version.
     """
-    existing = target.model(before)
-    with _staging_folder() as folder:
-        staged = _stage(target, existing, runner, instance, said, folder)
-        while True:
+    while True:
+        existing = target.model(before)
+        with _staging_folder() as folder:
+            staged = _stage(target, existing, runner, instance, said, folder)
             try:
                 return _commit(target, before, existing, staged, said)
             except _Overtaken as overtaken:
-                before, existing = overtaken.state, target.model(overtaken.state)
-                old_files = files_of(target.registry, existing) if existing else {}
-                check_no_clash([*old_files, *staged.local_files])
-                staged = replace(staged, old_files=old_files)
+                before = overtaken.state
 
 
 class _Overtaken(Exception):
-    """Another writer changed the model meanwhile: what it put into the volume belongs to this version as well."""
+    """Another writer changed the model meanwhile: what it put there belongs to this version, and may answer."""
 
     def __init__(self, state: RepositoryState) -> None:
         super().__init__()
@@ -193,12 +190,15 @@ def _write_blobs(blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, s
     """Put all that a version holds on disk; give its document, but for number and revision."""
     captured = staged.captured
     code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
-    parts: list[Sequence[Content]] = [
-        captured.pieces, captured.buffers, [code, staged.source], list(staged.local_files.values())
-    ]  # fmt: skip
-    places, added = blobs.store([content for part in parts for content in part], pins, known)
-    remaining = iter(places)
-    pieces, buffers, [code_place, source_place], files = (list(islice(remaining, len(part))) for part in parts)
+    # What was written by hand may hold a secret: it shares no blob with other versions, so that it can be purged.
+    small = [piece for piece in captured.pieces if piece.nbytes < LARGE_PIECE]
+    own, added_own = blobs.store([*small, code, staged.source], pins)
+    large = [piece for piece in captured.pieces if piece.nbytes >= LARGE_PIECE]
+    shared, added_shared = blobs.store([*large, *captured.buffers, *staged.local_files.values()], pins, known)
+    *small_places, code_place, source_place = own
+    places = {True: iter(small_places), False: iter(shared[: len(large)])}
+    pieces = [next(places[piece.nbytes < LARGE_PIECE]) for piece in captured.pieces]
+    buffers, files = shared[len(large) :][: len(captured.buffers)], shared[len(large) + len(captured.buffers) :]
     manifest = Manifest(
         runner=staged.runner.__name__,
         model=staged.model,
@@ -229,7 +229,7 @@ def _write_blobs(blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, s
         examples=example_places[0] if example_places else None,
         runner=manifest.runner,
         size=sum(held.values()),
-        added=added + added_manifest + added_examples,
+        added=added_own + added_shared + added_manifest + added_examples,
         requirements=said.requirements,
         tags=said.tags,
         aliases=said.aliases,

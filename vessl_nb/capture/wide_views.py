@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,10 @@ def warn_of_wide_views(viewed: list[Viewed], roots: Mapping[str, Any]) -> None:
     for storage in viewed:
         used = storage.used() if storage.size >= WORTH_SAYING else storage.size
         if storage.size - used >= WORTH_SAYING and used * 2 <= storage.size:
-            name = _find_name(storage.tensors[0], roots) or "a tensor"
+            name = ""
+            with contextlib.suppress(Exception):  # what users' classes raise when they are looked into
+                name = _find_name(storage.tensors[0], roots)
+            name = name or "a tensor"
             warnings.warn(
                 f"{name} keeps a storage of {size_words(storage.size)} alive, of which {size_words(used)} are used; "
                 f"all of it is stored. {name}.clone() has memory of its own.",

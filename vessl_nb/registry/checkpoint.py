@@ -21,7 +21,8 @@ from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.storage.user_cache import cache_folder
 
 LAYOUT = 1
-"""Raised whenever `RepositoryState`, or what it is made of, changes: older checkpoints are then passed over."""
+"""Raised whenever `RepositoryState`, what it is made of, or the kinds of documents change: then older checkpoints, and
+newer ones, are passed over."""
 
 INTERVAL = 64
 """After so many further documents a new checkpoint is written."""

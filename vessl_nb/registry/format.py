@@ -9,7 +9,8 @@
                                      describes the document, `vessl_nb.registry.documents` its kinds
       blobs/<ab>/<digest>            immutable bytes, named by their blake3 digest: `vessl_nb.storage.blobs`
 
-    and beside them, what can be deleted while nobody writes, and need not be copied:
+    and beside them notes of the writers and of gc. But for the trash, where a gc that was killed may have left what is
+    still wanted, they need not be copied, and can be deleted while nobody writes:
 
       heads/<organization>/<repository>.json
                                      how far a journal had come, so that a lost end is missed:
@@ -33,7 +34,7 @@ else; of cloudpickle, what it puts there.
 
 The folders of an organization and a repository are their names in lower case, since two names that differ only by
 case are refused; the first document has the name as it is spelled. Whoever copies the folder while others write to it
-copies `journal` first, and then `blobs`.
+copies `format.json` and `journal` first, then `blobs`, then `trash`, and nothing else.
 
 Everything is plain files, read-only, with no links between them: a copy made by rsync, tar or a bucket's tool is a
 registry. Files and folders take mode and group from the root.
@@ -45,7 +46,8 @@ are read-only, and the note of which blobs were verified on this machine (`vessl
 When to raise the number
 ------------------------
 A reader ignores fields it does not know. So a field may be ADDED, with a default, under the same number, if a reader
-that ignores it still does the right thing. So may a kind of document: a reader that does not know it refuses that
+that ignores it still does the right thing; never one that holds a place, since an older gc would not know what is there
+to be wanted. So may a kind of document: a reader that does not know it refuses that
 repository, and says that a newer vessl_nb is wanted. Raise `FORMAT` when
 
 - a reader of the old number would do wrong things silently: a field changes its meaning, contents lie elsewhere;

@@ -104,10 +104,10 @@ def create_model(
     registry = open_registry()
     registry.check_new(organization, repository_name)
     sources = _files_named(paths)
-    if description and registry.find(organization, repository_name) is None:
-        registry.commit(organization, repository_name, lambda _: RepositoryCreated(description=description))
     with registry.pins() as pins:
         files = _store(registry, sources, pins)
+        if description and registry.find(organization, repository_name) is None:
+            registry.commit(organization, repository_name, lambda _: RepositoryCreated(description=description))
 
         def decide(state: RepositoryState) -> Body:
             return ModelCreated(number=state.next_number(), name=name, files=files)
@@ -239,13 +239,14 @@ def set_alias(reference: str, alias: str) -> Version:
     parsed = parse_reference(reference)
     registry = open_registry()
     _, revision = registry.resolve(parsed)
-    target = (revision.registered.number, revision.registered.revision)
-    state, _ = registry.commit(
-        parsed.organization,
-        parsed.repository,
-        lambda _: AliasMoved(alias=alias, number=target[0], revision=target[1]),
-    )
-    return Version.of(registry, state, state.models[target[0]].revisions[target[1] - 1])
+    number, index = revision.registered.number, revision.registered.revision
+
+    def decide(state: RepositoryState) -> Body:
+        state.revision(number, index)  # it may have been deleted since
+        return AliasMoved(alias=alias, number=number, revision=index)
+
+    state, _ = registry.commit(parsed.organization, parsed.repository, decide)
+    return Version.of(registry, state, state.models[number].revisions[index - 1])
 
 
 def archive(reference: str) -> Version:
@@ -275,7 +276,7 @@ def unarchive(reference: str) -> Version:
     Parameters
     ----------
     reference
-        The model, such as ``iris:3``.
+        The model by its number, such as ``iris:3``.
 
     Returns
     -------
@@ -284,6 +285,8 @@ def unarchive(reference: str) -> Version:
 
     Raises
     ------
+    InvalidArgument
+        The reference has no number.
     NotFound
         The reference names nothing.
     """
@@ -326,6 +329,8 @@ def delete_model(repository_name: str, model_number: int, **kwargs: Any) -> None
 
 def _archive(reference: str, *, undone: bool) -> Version:
     parsed = parse_reference(reference)
+    if undone and parsed.number is None:  # without one, those that are archived are passed over
+        raise InvalidArgument(f"{reference!r} has no number.", f"Name it, as in '{parsed.repository}:3'.")
     registry = open_registry()
     state, revision = registry.resolve(parsed)
     number = revision.registered.number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vessl_nb.errors import Damaged
 from vessl_nb.registry.registry import fold
 from vessl_nb.storage.journal import Journal
 
@@ -29,9 +30,23 @@ def every_reference(registry: Registry) -> Iterator[tuple[str, Place]]:
         for model in state.living():
             yield from ((f"{state.qualified}:{model.number}", place) for place in model.added.values())
             for revision in model.revisions:
-                if not revision.purged:
-                    name = version_name(state, model, revision)
-                    yield from ((name, place) for place in places_of(registry, revision))
+                if revision.purged:
+                    continue
+                try:
+                    places = [*places_of(registry, revision)]
+                except Damaged:
+                    if not _went_meanwhile(registry, state, revision):
+                        raise
+                    continue
+                yield from ((version_name(state, model, revision), place) for place in places)
+
+
+def _went_meanwhile(registry: Registry, state: RepositoryState, revision: Revision) -> bool:
+    """Tell whether a version was deleted or purged since its journal was read: another gc may have freed it by now."""
+    said = revision.registered
+    now = fold(Journal(registry.folder, f"{state.organization}/{state.name}"))
+    model = now.models.get(said.number) if now else None
+    return model is None or model.deleted or model.revisions[said.revision - 1].purged
 
 
 def referenced_blobs(registry: Registry) -> set[str]:

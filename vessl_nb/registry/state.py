@@ -198,6 +198,16 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
             raise NotFound(f"{self.qualified}:{number} was deleted.", "Its number is not used again.")
         return model
 
+    def revision(self, number: int, revision: int) -> Revision:
+        """Find a revision that there was; NotFound where it was deleted or purged."""
+        found = self.model(number).revisions[revision - 1]
+        if found.purged:
+            several = f"@{revision}" if len(self.models[number].revisions) > 1 else ""
+            raise NotFound(
+                f"{self.qualified}:{number}{several} was purged: what it held is gone for good.", "Register it again."
+            )
+        return found
+
     def resolve(self, reference: Reference) -> Revision:
         """Find the revision that a reference means.
 
@@ -213,8 +223,7 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
                     f"{self.qualified} has no alias {reference.alias!r}.",
                     nearest(reference.alias, self.aliases) or have,
                 )
-            number, revision = self.aliases[reference.alias]
-            return self.models[number].revisions[revision - 1]
+            return self.revision(*self.aliases[reference.alias])
         if reference.number is None:
             return self._newest_or_raise()
         model = self.model(reference.number)
@@ -228,10 +237,9 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
                 f"{self.qualified}:{reference.number} has no revision {reference.revision}.",
                 f"The newest is {self.qualified}:{reference.number}@{len(model.revisions)}.",
             )
-        found = model.current() if reference.revision is None else model.revisions[reference.revision - 1]
-        if found is None or found.purged:
-            raise NotFound(f"{reference} was purged: what it held is gone for good.", "Register it again.")
-        return found
+        current = model.current()
+        newest = current.registered.revision if current else len(model.revisions)
+        return self.revision(reference.number, reference.revision or newest)
 
     def _newest_or_raise(self) -> Revision:
         newest = self.newest()

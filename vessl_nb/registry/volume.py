@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import blake3
-import msgspec
 
 from vessl_nb.errors import InvalidArgument, RegistryError
+from vessl_nb.manifest import encode_manifest
 from vessl_nb.progress import progress
 from vessl_nb.storage.user_cache import cache_folder
 from vessl_nb.volume_paths import check_no_clash, check_volume_path
@@ -21,9 +21,14 @@ from vessl_nb.volume_paths import check_no_clash, check_volume_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vessl_nb.manifest import Manifest
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import ModelState
     from vessl_nb.storage.blobs import Blobs, Place
+
+
+_CHANGED = ".changed-"
+"""Begins the name of a volume that a runner wrote into: some process may still have it as its working directory."""
 
 
 def files_of(registry: Registry, model: ModelState) -> dict[str, Place]:
@@ -32,8 +37,8 @@ def files_of(registry: Registry, model: ModelState) -> dict[str, Place]:
     return {**(registry.manifest(current.registered.manifest).files if current else {}), **model.added}
 
 
-def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
-    """Lay a volume's files out in the user's cache, once for each set of files.
+def make_volume(blobs: Blobs, manifest: Manifest) -> Path:
+    """Lay a version's files out in the user's cache, once for each version.
 
     Returns
     -------
@@ -50,8 +55,9 @@ def make_volume(blobs: Blobs, files: Mapping[str, Place]) -> Path:
     Damaged
         A file is missing from the registry, or is not what was written.
     """
+    files = manifest.files
     _check_paths(files)
-    volume = volume_path(files)
+    volume = volume_path(manifest)
     try:
         if not _is_whole(volume, files):
             _lay_out(blobs, files, volume)
@@ -78,10 +84,16 @@ def _lay_out(blobs: Blobs, files: Mapping[str, Place], volume: Path) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def volume_path(files: Mapping[str, Place]) -> Path:
-    """Name the folder in the user's cache where a set of files is laid out, whether it is there or not."""
-    identity = msgspec.json.encode({path: place.digest for path, place in files.items()}, order="sorted")
-    return cache_folder() / "volumes" / blake3.blake3(identity).hexdigest()[:32]
+def volume_path(manifest: Manifest) -> Path:
+    """Name the folder in the user's cache where a version's files are laid out, whether it is there or not."""
+    return cache_folder() / "volumes" / blake3.blake3(encode_manifest(manifest)).hexdigest()[:32]
+
+
+def forget_volume(manifest: Manifest) -> None:
+    """Remove a version's files from the user's cache, those included that a runner had changed."""
+    volume = volume_path(manifest)
+    for place in (volume, *volume.parent.glob(f"{_CHANGED}{volume.name}-*")):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def copy_files(blobs: Blobs, files: Mapping[str, Place], folder: Path) -> None:
@@ -115,13 +127,16 @@ def _check_paths(files: Mapping[str, Place]) -> None:
 
 def _is_whole(volume: Path, files: Mapping[str, Place]) -> bool:
     """Tell whether a volume is there with its files as they were laid out: caches are cleaned, and runners write."""
-    try:
-        found = {path: (volume / path).stat() for path in files}
-    except (FileNotFoundError, NotADirectoryError):
+    there = {
+        (Path(place) / name).relative_to(volume).as_posix()
+        for place, _, names in os.walk(volume)
+        for name in names
+        if Path(place).name != "__pycache__"  # which Python puts beside a module that a runner imports
+    }
+    if not volume.is_dir() or there != files.keys():
         return False
-    return volume.is_dir() and all(
-        (found[path].st_size, found[path].st_mtime_ns) == (place.length, 0) for path, place in files.items()
-    )
+    found = {path: (volume / path).stat() for path in files}
+    return all((found[path].st_size, found[path].st_mtime_ns) == (place.length, 0) for path, place in files.items())
 
 
 def _replace(volume: Path, building: Path, files: Mapping[str, Place]) -> None:
@@ -133,6 +148,6 @@ def _replace(volume: Path, building: Path, files: Mapping[str, Place]) -> None:
                 return
             # Aside, not away: a process may have it as its working directory.
             with contextlib.suppress(FileNotFoundError):
-                volume.rename(volume.with_name(f".changed-{volume.name}-{secrets.token_hex(4)}"))
+                volume.rename(volume.with_name(f"{_CHANGED}{volume.name}-{secrets.token_hex(4)}"))
         else:
             return

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 import blake3
 import msgspec
 
-from vessl_nb.errors import Damaged, InvalidArgument
+from vessl_nb.errors import Damaged, InvalidArgument, NotFound, RegistryError
 from vessl_nb.progress import progress
 from vessl_nb.storage.disk import CHUNK, clone, copy_file, map_privately, start_writing_out, write_all
 from vessl_nb.storage.verified import is_verified, remember_verified
@@ -105,6 +105,12 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return self.blob or self.digest
 
 
+class _Measured(NamedTuple):
+    content: Content
+    digest: str
+    length: int
+
+
 class Blobs:
     """The blobs of a registry.
 
@@ -143,48 +149,53 @@ class Blobs:
         RegistryError
             It cannot be written.
         """
+        if not contents:
+            return [], 0
         with progress("Storing", 2 * sum(map(_length_of, contents))) as shown:
-            digests = [self._digest_of(content, shown, pins) for content in contents]
-            wanted = dict(zip(digests, contents, strict=True))
+            measured = [self._measure(content, shown, pins) for content in contents]
+            wanted = {each.digest: each for each in measured}
             shared = {place.digest: place for place in known if place.digest in wanted}
-            large = {digest for digest, content in wanted.items() if _length_of(content) >= LARGE}
+            large = {digest for digest, each in wanted.items() if each.length >= LARGE}
             pins.add(large.union(place.home for place in shared.values()))
             found = self._present(shared)
-            missing = {digest: content for digest, content in wanted.items() if digest not in found}
-            added = self._store_large({d: content for d, content in missing.items() if d in large}, shown, pins)
-            found |= {digest: Place(digest, _length_of(missing[digest])) for digest in missing.keys() & large}
-            if small := {digest: content for digest, content in missing.items() if digest not in large}:
-                packed, added_small = self._store_small(small, pins)
+            missing = {digest: each for digest, each in wanted.items() if digest not in found}
+            added = self._store_large([each for digest, each in missing.items() if digest in large], shown, pins)
+            found |= {digest: Place(digest, missing[digest].length) for digest in missing.keys() & large}
+            if small := [each for digest, each in missing.items() if digest not in large]:
+                packed, added_small = self._store_small(small, shown, pins)
                 found |= packed
                 added += added_small
-        return [found[digest] for digest in digests], added
+        return [found[each.digest] for each in measured], added
 
-    def _digest_of(self, content: Content, shown: Progress, pins: Pins) -> str:
+    def _measure(self, content: Content, shown: Progress, pins: Pins) -> _Measured:
+        """Read a content through, for its digest and its length: a file may have another one a moment later."""
         hasher = blake3.blake3(max_threads=_threads_for(_length_of(content)))
+        length = 0
         for part in _parts_of(content, _READ_AT_ONCE if isinstance(content, Path) else _HASHED_AT_ONCE):
             hasher.update(part)
+            length += len(part)
             shown.count(len(part))
             shown.draw()
             pins.stay_alive()
-        return hasher.hexdigest()
+        return _Measured(content, hasher.hexdigest(), length)
 
     def _present(self, shared: dict[str, Place]) -> dict[str, Place]:
         """Keep the places whose blobs are there, by digest: what is lost is written again."""
-        sizes = {home: self._folder.size(blob_key(home)) or 0 for home in {place.home for place in shared.values()}}
+        sizes = {home: self._folder.size(blob_key(home)) for home in {place.home for place in shared.values()}}
         return {
-            digest: place for digest, place in shared.items() if place.offset + place.length <= sizes[place.home]
-        }  # fmt: skip
+            digest: place
+            for digest, place in shared.items()
+            if (size := sizes[place.home]) is not None and place.offset + place.length <= size
+        }
 
-    def _store_large(self, contents: dict[str, Content], shown: Progress, pins: Pins) -> int:
+    def _store_large(self, contents: list[_Measured], shown: Progress, pins: Pins) -> int:
         """Put contents into blobs of their own; give the number of bytes that were not there yet."""
-        there = [digest for digest, content in contents.items() if self._is_there(digest, _length_of(content))]
-        missing = {digest: content for digest, content in contents.items() if digest not in there}
+        missing = [each for each in contents if not self._is_there(each.digest, each.length)]
         if missing:
-            work = [partial(self._write_large, digest, content, shown) for digest, content in missing.items()]
-            self._in_threads(work, shown, pins)
-        self._folder.sync(map(blob_key, [*there, *missing]))
-        self._remember(missing)
-        return sum(map(_length_of, missing.values()))
+            self._in_threads([partial(self._write_large, each, shown) for each in missing], shown, pins)
+        self._folder.sync(blob_key(each.digest) for each in contents)  # whoever wrote them
+        self._remember(each.digest for each in missing)
+        return sum(each.length for each in missing)
 
     def _in_threads(self, work: Sequence[Callable[[], None]], shown: Progress, pins: Pins) -> None:
         with ThreadPoolExecutor(WRITERS, "vessl_nb") as threads:
@@ -201,16 +212,15 @@ class Blobs:
                 threads.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _write_large(self, digest: str, content: Content, shown: Progress) -> None:
-        with self._folder.temporary(blob_key(digest)) as temporary:
+    def _write_large(self, wanted: _Measured, shown: Progress) -> None:
+        with self._folder.temporary(blob_key(wanted.digest)) as temporary:
             with temporary.open("x+b", buffering=0) as file:
-                written = _write(file, content, shown)
-                if written != digest:
+                if _write(file, wanted.content, shown) != wanted.digest:
                     raise _changed()
-                self._folder.finish(file)
-            self._publish(temporary, digest, _length_of(content))
+                self._folder.finish(file, temporary)
+            self._publish(temporary, wanted.digest, wanted.length)
 
-    def _store_small(self, contents: dict[str, Content], pins: Pins) -> tuple[dict[str, Place], int]:
+    def _store_small(self, contents: list[_Measured], shown: Progress, pins: Pins) -> tuple[dict[str, Place], int]:
         """Put contents into one blob together, which has its name only when it is written."""
         places, length = _lay_out(contents)
         with self._folder.temporary("blobs") as temporary:
@@ -219,18 +229,21 @@ class Blobs:
                 for part in _pack(places, contents):
                     hasher.update(part)
                     file.write(part)
+                    shown.count(len(part))
+                    shown.draw()
+                    pins.stay_alive()
                 file.flush()
-                self._folder.finish(file.raw)  # type: ignore[arg-type]  # typeshed: a RawIOBase is no BinaryIO
+                self._folder.finish(file, temporary)
             blob = hasher.hexdigest()
             pins.add([blob])
             is_there = self._is_there(blob, length)
-            added = 0 if is_there else sum(place.length for place in places)
             if not is_there:
                 self._publish(temporary, blob, length)
+                self._remember([blob])
         self._folder.sync([blob_key(blob)])
-        self._remember([blob])
         home = None if len(places) == 1 else blob
-        return {place.digest: Place(place.digest, place.length, home, place.offset) for place in places}, added
+        found = {place.digest: Place(place.digest, place.length, home, place.offset) for place in places}
+        return found, 0 if is_there else sum(place.length for place in places)
 
     def _is_there(self, digest: str, length: int) -> bool:
         return self._folder.size(blob_key(digest)) == length
@@ -290,7 +303,7 @@ class Blobs:
             content = whole[place.offset : place.offset + place.length]
             if place in given:
                 # Equal contents are stored once, but may be separate objects, of which one is changed later.
-                content = self._map(place.home) if place.length >= LARGE else memoryview(bytearray(content))
+                content = memoryview(bytearray(content)) if place.blob else self._map(place.home)
             given.add(place)
             views.append(content)
         return views
@@ -371,7 +384,10 @@ def digest_in(key: str) -> str | None:
 def _length_of(content: Content) -> int:
     if isinstance(content, Later):
         return content.nbytes
-    return content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
+    if isinstance(content, Path):
+        with _reading(content):
+            return content.stat().st_size
+    return memoryview(content).nbytes
 
 
 _threads: int = blake3.blake3.AUTO
@@ -385,13 +401,26 @@ def _use_own_threads() -> None:
 os.register_at_fork(after_in_child=_use_own_threads)
 
 
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of a file of the user's which it is that cannot be read: it is none of the registry's."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, RegistryError):
+            raise
+        raise NotFound(
+            f"Cannot read {str(path)!r}: {error.strerror}.", "Nothing was registered. Look at the file, and try again."
+        ) from error
+
+
 def _threads_for(length: int) -> int:
     return _threads if length >= _WORTH_THREADS else 1
 
 
 def _parts_of(content: Content, size: int) -> Iterator[memoryview]:
     if isinstance(content, Path):
-        with content.open("rb", buffering=0) as file:
+        with _reading(content), content.open("rb", buffering=0) as file:
             while part := file.read(size):
                 yield memoryview(part)
         return
@@ -404,7 +433,7 @@ def _write(file: BinaryIO, content: Content, shown: Progress) -> str:
     """Write a content, and give the digest of what was written."""
     hasher = blake3.blake3()
     if isinstance(content, Path):
-        with content.open("rb") as source:
+        with _reading(content), content.open("rb") as source:
             is_clone = clone(source.fileno(), file.fileno())
         if is_clone:  # whatever happens to the original from now on does not reach it
             while part := file.read(_READ_AT_ONCE):
@@ -422,23 +451,22 @@ def _write(file: BinaryIO, content: Content, shown: Progress) -> str:
     return hasher.hexdigest()
 
 
-def _lay_out(contents: dict[str, Content]) -> tuple[list[Place], int]:
+def _lay_out(contents: list[_Measured]) -> tuple[list[Place], int]:
     """Give small contents their places in a blob that they share, and that blob its length."""
     places: list[Place] = []
     end = 0
-    for digest, content in contents.items():
+    for each in contents:
         start = end + -end % ALIGNMENT
-        end = start + _length_of(content)
-        places.append(Place(digest, end - start, None, start))
+        end = start + each.length
+        places.append(Place(each.digest, each.length, None, start))
     return places, end
 
 
-def _pack(places: list[Place], contents: dict[str, Content]) -> Iterator[bytes]:
+def _pack(places: list[Place], contents: list[_Measured]) -> Iterator[bytes]:
     """Walk the bytes of a blob that small contents share."""
     end = 0
-    for place in places:
-        content = contents[place.digest]
-        taken = b"".join(_parts_of(content, LARGE))
+    for place, each in zip(places, contents, strict=True):
+        taken = b"".join(_parts_of(each.content, LARGE))
         if blake3.blake3(taken).hexdigest() != place.digest:
             raise _changed()
         yield bytes(place.offset - end)

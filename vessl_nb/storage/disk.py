@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import functools
 import mmap
 import os
@@ -90,6 +91,15 @@ def write_all(descriptor: int, content: ReadableBuffer) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def take_after(root: Path, path: Path, bits: int) -> None:
+    """Give a file or folder the group of a registry's root, and of the root's permissions those in `bits`."""
+    status = root.stat()
+    if path.stat().st_gid != status.st_gid:
+        with contextlib.suppress(PermissionError):  # a group that the user is not in
+            os.chown(path, -1, status.st_gid)
+    path.chmod(status.st_mode & bits)
+
+
 def start_writing_out(descriptor: int, end: int) -> None:
     """Let the kernel begin to put on disk what was just written, whenever a few MiB have gathered before `end`.
 
@@ -100,11 +110,23 @@ def start_writing_out(descriptor: int, end: int) -> None:
         os.posix_fadvise(descriptor, end - _EARLY, _EARLY, os.POSIX_FADV_DONTNEED)
 
 
+def sync(descriptor: int) -> None:
+    """Put a file on disk."""
+    if sys.platform == "darwin":  # whose fsync leaves it in the drive's own memory
+        with contextlib.suppress(OSError):  # file systems that know no more than fsync
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on disk."""
+    """Put the names in a folder on disk, where the file system can be asked for that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT:  # some network file systems sync names by themselves, and refuse to be asked
+            raise
     finally:
         os.close(descriptor)
 
@@ -124,8 +146,6 @@ def clone(source: int, target: int) -> bool:
     """
     if sys.platform != "linux":
         return False
-    import fcntl  # noqa: PLC0415  # not everywhere
-
     try:
         fcntl.ioctl(target, 0x40049409, source)  # FICLONE of linux/fs.h
     except OSError:
@@ -141,7 +161,8 @@ def copy_file(source: int, target: int) -> None:
         with contextlib.suppress(OSError):  # file systems that cannot; what was copied so far is copied again
             while os.copy_file_range(source, target, 1 << 30):
                 pass
-            return
+            if os.fstat(target).st_size == os.fstat(source).st_size:
+                return
     os.lseek(source, 0, os.SEEK_SET)
     os.lseek(target, 0, os.SEEK_SET)
     while chunk := os.read(source, CHUNK):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import RegistryError
-from vessl_nb.storage.disk import CannotPublish, publish, sync_folder, write_all
+from vessl_nb.storage.disk import CannotPublish, publish, sync, sync_folder, take_after, write_all
 from vessl_nb.storage.writers import FOLDER as WRITERS
 from vessl_nb.storage.writers import Pins, Writer
 
@@ -22,6 +21,10 @@ TRASH = "trash"
 """Where gc puts what it is about to delete: ``trash/<id of the writer>-<n>/<digest>``."""
 
 
+_LOOKS = 8
+"""How often a file is looked for, in its place and in the trash: each gc at work may move it once meanwhile."""
+
+
 class Folder:
     """A folder of immutable files, named by keys such as ``blobs/ab/abcd``.
 
@@ -29,22 +32,24 @@ class Folder:
     ----------
     root
         The folder itself; it is made on the first write. What is made in it takes the root's permissions and group, so
-        that a folder shared by a group stays shared. All files are read-only.
+        that a folder shared by a group stays shared. All files but notes are read-only.
+
+    Attributes
+    ----------
+    writer
+        Who writes into the folder: the process.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.writer = Writer(root)
         self._durable: set[Path] = set()  # folders whose own names are surely on disk
-
-    @cached_property
-    def writer(self) -> Writer:
-        """Who writes into the folder: the process."""
-        return Writer(self.root)
 
     @contextlib.contextmanager
     def pins(self) -> Iterator[Pins]:
         """Pin blobs until what refers to them is committed."""
         with self.in_words("write", WRITERS):
+            self.make_folder(self.root)
             self.writer.announce()
         pins = Pins(self.writer)
         try:
@@ -64,13 +69,13 @@ class Folder:
     def open(self, key: str) -> BinaryIO:
         """Open a file to be read or mapped; FileNotFoundError where there is none, nor one in the trash."""
         with self.in_words("read", key):
-            try:
-                return self.path(key).open("rb")
-            except FileNotFoundError:
+            for _ in range(_LOOKS):
+                with contextlib.suppress(FileNotFoundError):
+                    return self.path(key).open("rb")
                 for file in self.root.glob(f"{TRASH}/*/{Path(key).name}"):
                     with contextlib.suppress(FileNotFoundError):  # it is back in its place
                         return file.open("rb")
-                return self.path(key).open("rb")
+            return self.path(key).open("rb")
 
     def size(self, key: str) -> int | None:
         """Give a file's size in bytes; None where there is none."""
@@ -119,7 +124,7 @@ class Folder:
         with self.temporary(key) as temporary:
             with temporary.open("xb", buffering=0) as file:
                 write_all(file.fileno(), content)
-                self.finish(file)
+                self.finish(file, temporary)
             if check:
                 check()
             created = self.publish(temporary, key)
@@ -131,6 +136,7 @@ class Folder:
     def temporary(self, key: str) -> Iterator[Path]:
         """Give the path of a file to be written; afterwards it is gone, unless it has got its name."""
         with self.in_words("write", key):
+            self.make_folder(self.root)
             self.writer.announce()
             path = self.writer.temporary()
             try:
@@ -139,14 +145,10 @@ class Folder:
                 with contextlib.suppress(OSError):  # gone, or in a folder that goes with its writer
                     path.unlink()
 
-    def finish(self, file: BinaryIO) -> None:
+    def finish(self, file: BinaryIO, path: Path) -> None:
         """Give a file that was written its permissions, and put it on disk."""
-        root = self.root.stat()
-        os.fchmod(file.fileno(), root.st_mode & 0o444)
-        if os.fstat(file.fileno()).st_gid != root.st_gid:
-            with contextlib.suppress(PermissionError):  # of a group that the user is not in
-                os.fchown(file.fileno(), -1, root.st_gid)
-        os.fsync(file.fileno())
+        take_after(self.root, path, 0o444)
+        sync(file.fileno())
 
     def publish(self, temporary: Path, key: str) -> bool:
         """Give a finished file its name, if that is free; `sync` puts the name on disk."""
@@ -158,6 +160,7 @@ class Folder:
         """Put a note, which may be lost, in place of what is there: the one kind of file that is not immutable."""
         with self.temporary(key) as temporary:
             temporary.write_bytes(content)
+            take_after(self.root, temporary, 0o666)
             self.make_folder(self.path(key).parent)
             temporary.rename(self.path(key))
 
@@ -177,24 +180,24 @@ class Folder:
             return
         if folder != self.root:
             self.make_folder(folder.parent)
-        try:
-            folder.mkdir(parents=folder == self.root)
-        except FileExistsError:
-            if not folder.is_dir():
-                raise NotADirectoryError(20, "Not a directory", str(folder)) from None
-        else:
-            if folder != self.root:
-                self._share(folder)
-        with contextlib.suppress(*([PermissionError] if folder == self.root else [])):  # what is above is not ours
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise NotADirectoryError(20, "Not a directory", str(folder)) from None
+            else:
+                take_after(self.root, folder, 0o7777)
             sync_folder(folder.parent)  # whoever made the folder may not have come to that yet
+        else:
+            self._make_root()
         self._durable.add(folder)
 
-    def _share(self, folder: Path) -> None:
-        root = self.root.stat()
-        if folder.stat().st_gid != root.st_gid:
-            with contextlib.suppress(PermissionError):
-                os.chown(folder, -1, root.st_gid)
-        folder.chmod(root.st_mode & 0o7777)
+    def _make_root(self) -> None:
+        missing = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
+        self.root.mkdir(parents=True, exist_ok=True)
+        for folder in missing or [self.root]:
+            with contextlib.suppress(PermissionError):  # what is above is not ours
+                sync_folder(folder.parent)
 
     @contextlib.contextmanager
     def in_words(self, verb: str, key: str) -> Iterator[None]:

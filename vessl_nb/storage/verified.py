@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING
 
 import blake3
@@ -27,7 +26,6 @@ KEY = 16
 MOST = 1 << 22
 """A note longer than this is begun anew, in bytes: a quarter of a million blobs."""
 
-_lock = threading.Lock()
 _notes: dict[Path, set[bytes]] = {}
 
 
@@ -39,10 +37,9 @@ def is_verified(digest: str, status: os.stat_result) -> bool:
 def remember_verified(files: Iterable[tuple[str, os.stat_result]]) -> None:
     """Note that files are what their digests say: each a digest, and the file's status."""
     path = cache_folder() / "verified"
-    with _lock:
-        known = _read(path)
-        keys = [key for key in (_key(digest, status) for digest, status in files) if key not in known]
-        known.update(keys)
+    known = _read(path)
+    keys = [key for key in (_key(digest, status) for digest, status in files) if key not in known]
+    known.update(keys)
     if not keys:
         return
     with contextlib.suppress(OSError):  # no cache: the next process checks once more

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vessl_nb.errors import RegistryError
+from vessl_nb.storage.disk import take_after
 from vessl_nb.storage.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Writer:
 
     def __init__(self, root: Path) -> None:
         self.id = secrets.token_hex(8)
+        self._root = root
         self.folder = root / FOLDER / self.id
         self._numbers = itertools.count(1)
         self._renewed = 0.0
@@ -94,12 +96,10 @@ class Writer:
         try:
             os.utime(self.folder / _CARD)
         except FileNotFoundError:
-            self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
-            mode = self.folder.parent.parent.stat().st_mode
             for folder in (self.folder.parent, self.folder):
                 with contextlib.suppress(FileExistsError):
                     folder.mkdir()
-                    folder.chmod(mode)
+                    take_after(self._root, folder, 0o7777)
             # Nobody takes a folder without a card for a dead writer's before its lease ran out.
             self.put(_CARD, msgspec.json.encode(_card_of_this_process()) + b"\n")
         self._renewed = time.monotonic()
@@ -135,6 +135,7 @@ class Writer:
         with self._in_words():
             try:
                 temporary.write_bytes(text)
+                take_after(self._root, temporary, 0o666)
                 temporary.rename(self.folder / name)
             except OSError:
                 with contextlib.suppress(OSError):
