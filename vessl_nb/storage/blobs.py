@@ -190,6 +190,8 @@ class Blobs:
 
     def _store_large(self, contents: list[_Measured], shown: Progress, pins: Pins) -> int:
         """Put contents into blobs of their own; give the number of bytes that were not there yet."""
+        if not contents:
+            return 0
         missing = [each for each in contents if not self._is_there(each.digest, each.length)]
         if missing:
             self._in_threads([partial(self._write_large, each, shown) for each in missing], shown, pins)

@@ -191,10 +191,9 @@ class Journal:
         """
         noted = self._read_head()
         if noted and noted.number > self._length:
-            if (
-                self._sealed(self._length + 1) is None and self._length + 1 not in self._numbers()
-            ):  # NFS may know better
-                raise self.damaged(self._length + 1, "is missing")
+            number = self._length + 1
+            if self._sealed(number) is None and number not in self._numbers():  # which NFS looks up anew
+                raise self.damaged(number, "is missing")
             return False
         document = Document(
             number=self._length + 1,
