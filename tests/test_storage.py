@@ -508,15 +508,18 @@ def test_an_interrupt_ends_the_writing_at_once_and_leaves_nothing(folder):
     assert {path.name for path in folder.root.rglob("*") if path.is_file()} == {"writer.json"}
 
 
-def test_what_was_there_already_is_not_taken_for_verified(folder):
-    content = os.urandom(1000)
+@pytest.mark.parametrize("size", [1000, 2 * LARGE])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_was_damaged_is_not_referred_to_but_written_again(folder, size, is_known):
+    content = os.urandom(size)
     [place], _ = store(folder, [content])
     path = folder.path(blob_key(place.digest))
     path.chmod(0o600)
     path.write_bytes(content[::-1])  # of the same length
-    store(folder, [content])
     with pytest.raises(Damaged, match=place.digest):
         Blobs(folder).view(place)
+    assert store(folder, [content], [place] if is_known else []) == ([place], size)
+    assert bytes(Blobs(folder).view(place)) == content
 
 
 def test_a_file_that_grows_meanwhile_has_the_length_that_was_stored(folder, tmp_path):

@@ -133,7 +133,7 @@ def _show(chosen: argparse.Namespace) -> None:
     for example in version.examples:
         _say(f"  Example        {_shortened(example['input'])} -> {_shortened(example['output'])}")
     if version.source:
-        _say(f"\n{version.source.rstrip()}")
+        _say(f"\n{_printable(version.source.rstrip())}")
 
 
 def _run(chosen: argparse.Namespace) -> None:
@@ -209,6 +209,11 @@ def _read_json(path: str) -> Any:
 def _shortened(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
+
+
+def _printable(text: str) -> str:
+    """Leave out what would steer a terminal: somebody else may have written it."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def _plain(value: Any) -> Any:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.runner import Runner
-    from vessl_nb.storage.blobs import Blobs
+    from vessl_nb.storage.blobs import Blobs, Place
 
 
 class LoadedModel:
@@ -141,7 +141,7 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
     model : object
         The model, as `predict` gets it.
     """
-    code = marshal.loads(blobs.view(manifest.code.place)) if manifest.code else {}  # noqa: S302  # as with pickles
+    code = _load_code(blobs, manifest.code.place) if manifest.code else {}
     count = len(manifest.pickles.pieces)
     views = blobs.map([*manifest.pickles.pieces, *manifest.pickles.buffers])
     unpickler = BufferUnpickler(views[:count], views[count:])
@@ -156,11 +156,21 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
                     f"Cannot load the {name}, {kind}: {type(error).__name__}: {error}",
                     "It was registered with other packages, perhaps: `vessl-nb show` lists them.",
                 ) from error
+    if "runner" not in loaded:
+        raise CannotLoad("The version's manifest names no runner.", "Load it from another copy of the registry.")
     runner: Runner = loaded["runner"]
     if overrides(runner, "load_model"):
         volume = make_volume(blobs, manifest)
         return runner, call_load_model(runner, manifest.props, manifest.artifacts, volume)
     return runner, loaded.get("model")
+
+
+def _load_code(blobs: Blobs, place: Place) -> dict[str, Any]:
+    try:
+        code = marshal.loads(blobs.view(place))  # noqa: S302  # as with pickles
+    except (ValueError, TypeError, EOFError) as error:
+        raise CannotLoad(f"Cannot load the byte code: {error}", "Load it from another copy of the registry.") from error
+    return dict(code)
 
 
 def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dict[str, str], volume: Path) -> Any:

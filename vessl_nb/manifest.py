@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from vessl_nb.storage.blobs import Place
+from vessl_nb.storage.blobs import Place, Size
 
 
 class Pickles(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -63,7 +63,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     type: str
-    size: int
+    size: Size
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from vessl_nb.errors import InvalidArgument, NotFound
 
@@ -82,14 +82,18 @@ def walk_folder(folder: Path) -> dict[str, Path]:
         for name in sorted([*names, *(inner for inner in folders if (Path(place) / inner).is_symlink())]):
             file = Path(place) / name
             inner = file.relative_to(folder).as_posix()
+            try:
+                is_link, is_file = file.is_symlink(), file.is_file()
+            except OSError as error:  # its path is longer than the system takes
+                _raise(error)
             # Not Path.resolve, which raises where a link leads to itself.
-            target = Path(os.path.realpath(file)) if file.is_symlink() else file
-            if file.is_symlink() and not target.is_relative_to(real_root):
+            target = Path(os.path.realpath(file)) if is_link else file
+            if is_link and not target.is_relative_to(real_root):
                 raise InvalidArgument(
                     f"{str(file)!r} is a link that leaves the folder: it leads to {str(target)!r}.",
                     "Replace it by what it leads to.",
                 )
-            if not file.is_file():
+            if not is_file:
                 raise InvalidArgument(
                     f"{str(file)!r} is no file that could be copied.", "Take it out of the folder, or replace it."
                 )
@@ -97,7 +101,7 @@ def walk_folder(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _raise(error: OSError) -> None:
+def _raise(error: OSError) -> NoReturn:
     raise NotFound(f"Cannot read {error.filename!r}: {error.strerror}.", "Take it out of the folder, or allow it.")
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from functools import partial
@@ -25,7 +27,7 @@ from vessl_nb.registry.registry import Registry
 from vessl_nb.storage import collection, writers
 from vessl_nb.storage.blobs import blob_key
 from vessl_nb.storage.collection import collect
-from vessl_nb.storage.writers import GONE, LEASE, Found, find_writers
+from vessl_nb.storage.writers import GONE, LEASE, Found, Writer, find_writers
 
 OLD, KEPT = b"old" * 50, b"kept" * 50
 """Contents: of a version that was or will be deleted, and of one that stays."""
@@ -358,3 +360,23 @@ def test_a_dry_run_counts_what_a_killed_gc_left_in_the_trash_but_for_what_is_wan
     assert (would.blobs, would.size) == (1, len(OLD))
     assert gc(deleted) == would
     check_readable(deleted.root)
+
+
+def test_a_folder_whose_maker_was_killed_before_its_card_was_in_it_does_not_count(living):
+    script = (
+        "import os, pathlib, sys\n"
+        "from vessl_nb.storage.writers import Writer\n"
+        "writer = Writer(pathlib.Path(sys.argv[1]))\n"
+        "writer.put = lambda *_: os._exit(0)\n"
+        "writer.announce()"
+    )
+    before = set((living.root / "writers").iterdir()) if (living.root / "writers").exists() else set()
+    subprocess.run([sys.executable, "-c", script, living.root], check=True)
+    [folder] = set((living.root / "writers").iterdir()) - before
+    (folder / "1.tmp").write_bytes(b"half a card")
+    assert folder.name not in counting(living)
+    assert gc(living).leftovers == len(b"half a card")
+    assert not folder.exists()
+    being_made = Writer(living.root).folder
+    being_made.mkdir()
+    assert being_made.name in counting(living)

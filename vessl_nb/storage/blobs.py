@@ -180,12 +180,13 @@ class Blobs:
         return _Measured(content, hasher.hexdigest(), length)
 
     def _present(self, shared: dict[str, Place]) -> dict[str, Place]:
-        """Keep the places whose blobs are there, by digest: what is lost is written again."""
+        """Keep the places whose blobs are there, by digest: what is lost or damaged is written again."""
         sizes = {home: self._folder.size(blob_key(home)) for home in {place.home for place in shared.values()}}
+        sound = {home for home, size in sizes.items() if size is not None and self._is_there(home, size)}
         return {
             digest: place
             for digest, place in shared.items()
-            if (size := sizes[place.home]) is not None and place.offset + place.length <= size
+            if place.home in sound and place.offset + place.length <= (sizes[place.home] or 0)
         }
 
     def _store_large(self, contents: list[_Measured], shown: Progress, pins: Pins) -> int:
@@ -248,7 +249,17 @@ class Blobs:
         return found, 0 if is_there else sum(place.length for place in places)
 
     def _is_there(self, digest: str, length: int) -> bool:
-        return self._folder.size(blob_key(digest)) == length
+        """Tell whether a blob is there and is what its name says: nothing is referred to that was damaged meanwhile."""
+        status = self._folder.status(blob_key(digest))
+        if status is None or status.st_size != length:
+            return False
+        if is_verified(digest, status):
+            return True
+        try:
+            self.check(digest, lambda _: None)
+        except Damaged:
+            return False
+        return True
 
     def _publish(self, temporary: Path, digest: str, length: int) -> None:
         if not self._folder.publish(temporary, blob_key(digest)) and not self._is_there(digest, length):

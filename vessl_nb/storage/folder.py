@@ -77,14 +77,19 @@ class Folder:
                         return file.open("rb")
             return self.path(key).open("rb")
 
-    def size(self, key: str) -> int | None:
-        """Give a file's size in bytes; None where there is none."""
+    def status(self, key: str) -> os.stat_result | None:
+        """Give what the operating system says of a file; None where there is none."""
         with self.in_words("read", key):
             try:
                 # os.stat, because a registration asks for each of its blobs, and a Path costs more than the answer.
-                return os.stat(f"{self.root}/{key}").st_size  # noqa: PTH116
+                return os.stat(f"{self.root}/{key}")  # noqa: PTH116
             except FileNotFoundError:
                 return None
+
+    def size(self, key: str) -> int | None:
+        """Give a file's size in bytes; None where there is none."""
+        status = self.status(key)
+        return None if status is None else status.st_size
 
     def names(self, key: str) -> list[str]:
         """List the files and folders in a folder, unsorted; nothing where there is no such folder."""

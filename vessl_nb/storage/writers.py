@@ -2,7 +2,8 @@
 
 ::
 
-    writers/<id>/            a process that writes, or did and was killed
+    writers/<id>/            a process that writes, or did and was killed: <id> begins with a mark of its machine, and
+                             its number
       writer.json            which process it is: {"machine", "host", "user", "pid", "started"}
       <n>.tmp                a file that it is writing, not yet under its name
       <n>.pin                digests of blobs that it is about to refer to, one a line
@@ -29,6 +30,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import blake3
 import msgspec
 
 from vessl_nb.errors import RegistryError
@@ -84,7 +86,7 @@ class Writer:
     """
 
     def __init__(self, root: Path) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = f"{_mark_of_this_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
         self._root = root
         self.folder = root / FOLDER / self.id
         self._numbers = itertools.count(1)
@@ -240,12 +242,22 @@ def _counts(folder: Path, now: float) -> bool:
         card = msgspec.json.decode((folder / _CARD).read_bytes(), type=Card)
         last = (folder / _CARD).stat().st_mtime
     except (OSError, *UNREADABLE):  # it is just being made, or its writer died before that was done
+        if _died_early(folder):
+            return False
         card, last = None, now
         with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
             last = folder.stat().st_mtime
     if card is not None and card.machine == _machine() and not _is_hidden(card.pid):
         return _started(card.pid) == card.started
     return abs(now - last) < LEASE  # a clock that was wrong keeps nobody alive for years
+
+
+def _died_early(folder: Path) -> bool:
+    """Tell whether a process of this machine began to make this folder, and was killed before its card was in it."""
+    mark, _, rest = folder.name.partition("-")
+    pid = rest.partition("-")[0]
+    is_ours = mark == _mark_of_this_machine() and pid.isdecimal() and not (folder / _CARD).exists()
+    return is_ours and _started(int(pid)) is None and not _is_hidden(int(pid))
 
 
 def _card_of_this_process() -> Card:
@@ -273,6 +285,10 @@ def _machine() -> str:
     import psutil  # noqa: PLC0415  # 15 ms, and only where /proc is not
 
     return f"{socket.gethostname()} {psutil.boot_time()}"
+
+
+def _mark_of_this_machine() -> str:
+    return blake3.blake3(_machine().encode()).hexdigest(4)
 
 
 def _started(pid: int) -> str | None:
