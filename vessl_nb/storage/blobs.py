@@ -227,7 +227,7 @@ class Blobs:
         """Put contents into one blob together, which has its name only when it is written."""
         places, length = _lay_out(contents)
         with self._folder.temporary("blobs") as temporary:
-            hasher = blake3.blake3(max_threads=_threads_for(length))
+            hasher = blake3.blake3()  # parts are small: to hand each to several threads takes longer than to hash it
             with temporary.open("xb") as file:
                 for part in _pack(places, contents):
                     hasher.update(part)
