@@ -164,7 +164,7 @@ def _check_blobs(registry: Registry, report: Report, users: dict[Place, list[str
         for digest in sorted(wanted):
             try:
                 registry.blobs.check(digest, shown.count)
-            except (Damaged, RegistryError) as error:
+            except RegistryError as error:
                 if digest not in touched and registry.folder.size(blob_key(digest)) is None:
                     continue  # gc was here meanwhile
                 damaged = error if isinstance(error, Damaged) else _unreadable(registry, digest, error)

@@ -282,10 +282,11 @@ class Blobs:
         Damaged
             It is missing, or is not what was written.
         """
-        with self._open(place.home) as file, self._folder.in_words("read", blob_key(place.home)):
-            content = os.pread(file.fileno(), place.length, place.offset) if place.length < LARGE else b""
         if place.length >= LARGE:
             content = bytes(self.view(place))
+        else:
+            with self._open(place.home) as file, self._folder.in_words("read", blob_key(place.home)):
+                content = os.pread(file.fileno(), place.length, place.offset)
         if blake3.blake3(content).hexdigest() != place.digest:
             raise self._damaged(place.home, "is not what was written")
         return content
@@ -336,15 +337,8 @@ class Blobs:
         Damaged
             It is missing, or is not what was written.
         """
-        with self._open(blob) as file, self._folder.in_words("read", blob_key(blob)):
-            status = os.fstat(file.fileno())
-            hasher = blake3.blake3(max_threads=_threads_for(status.st_size))
-            while part := file.read(_READ_AT_ONCE):
-                hasher.update(part)
-                progressed(len(part))
-        if hasher.hexdigest() != blob:
-            raise self._damaged(blob, "is not what was written")
-        remember_verified([(blob, status)])
+        with self._open(blob) as file:
+            self._read_through(blob, file, progressed)
 
     def copy(self, place: Place, target: Path) -> None:
         """Copy a content into a new file; the blocks are shared where the file system can do that."""
@@ -369,11 +363,17 @@ class Blobs:
 
     def _verify(self, blob: str, file: BinaryIO) -> None:
         """Hold a blob against its name, if that was not done on this machine before."""
-        status = os.fstat(file.fileno())
-        if is_verified(blob, status):
-            return
-        hasher = blake3.blake3(max_threads=_threads_for(status.st_size))
-        hasher.update_mmap(f"/dev/fd/{file.fileno()}")
+        if not is_verified(blob, os.fstat(file.fileno())):
+            self._read_through(blob, file, lambda _: None)
+            file.seek(0)
+
+    def _read_through(self, blob: str, file: BinaryIO, progressed: Callable[[int], None]) -> None:
+        with self._folder.in_words("read", blob_key(blob)):
+            status = os.fstat(file.fileno())
+            hasher = blake3.blake3(max_threads=_threads_for(status.st_size))
+            while part := file.read(_READ_AT_ONCE):
+                hasher.update(part)
+                progressed(len(part))
         if hasher.hexdigest() != blob:
             raise self._damaged(blob, "is not what was written")
         remember_verified([(blob, status)])

@@ -169,7 +169,7 @@ def _take_away(folder: Folder, writer: str) -> None:
 
 def _new_name(folder: Folder) -> str:
     """Give a name that nobody had before."""
-    return f"{folder.writer.id}-{folder.writer.temporary().stem}"
+    return f"{folder.writer.id}-{folder.writer.new_name()}"
 
 
 def _size_of(folder: Path) -> int:

@@ -165,7 +165,11 @@ class Writer:
 
     def temporary(self) -> Path:
         """Give the path of a file to be written, which nothing reads before it has its name."""
-        return self.folder / f"{next(self._numbers)}.tmp"
+        return self.folder / f"{self.new_name()}.tmp"
+
+    def new_name(self) -> str:
+        """Give a name that nothing in the writer's folder had before."""
+        return str(next(self._numbers))
 
 
 class Pins:
@@ -180,7 +184,7 @@ class Pins:
         self._writer.stay_alive()
         if not digests:
             return
-        name = self._writer.temporary().with_suffix(".pin").name
+        name = f"{self._writer.new_name()}.pin"
         self._writer.put(name, "\n".join(digests).encode())
         self._files.append(name)
 
