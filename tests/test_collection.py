@@ -1,80 +1,23 @@
-"""gc beside writers and readers, in every order of their steps and with each killed at each step; and purge."""
+"""What gc, purge, delete and the archive do to versions, and which writers count."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
-from interleaving import Play, every_order, step
 
 import vessl_nb as vessl
 from vessl_nb.errors import InvalidArgument, NotFound, RegistryError
-from vessl_nb.registry.documents import Deleted, ModelCreated
+from vessl_nb.registry.documents import Deleted
 from vessl_nb.registry.fsck import check_registry
 from vessl_nb.registry.garbage import collect_garbage
-from vessl_nb.registry.references import referenced_blobs
 from vessl_nb.registry.registry import Registry, open_registry
-from vessl_nb.storage import blobs as blobs_module
-from vessl_nb.storage import collection
-from vessl_nb.storage.blobs import Blobs
-from vessl_nb.storage.collection import collect
-from vessl_nb.storage.folder import Folder
 from vessl_nb.storage.writers import LEASE, find_writers
-
-OLD, NEW, KEPT = b"old" * 100, b"new" * 100, b"kept" * 100
-"""Contents: of a version that was deleted, of none yet, of one that stays."""
-
-
-# Every order of their steps
-
-
-@pytest.fixture
-def steps(monkeypatch):
-    """Let actors stop before each thing that others may see; nothing waits for the disk."""
-
-    def is_seen(path, *_, **__):
-        return ".tmp" not in str(path) and "/heads/" not in str(path) and "/checkpoints/" not in str(path)
-
-    def is_seen_there(_, target, **__):
-        return is_seen(target)
-
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr(os, "rename", step(os.rename, is_seen_there))
-    monkeypatch.setattr(os, "replace", step(os.replace, is_seen_there))
-    monkeypatch.setattr(os, "link", step(os.link))
-    monkeypatch.setattr(os, "unlink", step(os.unlink, is_seen))
-    monkeypatch.setattr(Folder, "status", step(Folder.status, lambda _, key: key.startswith("blobs/")))
-    monkeypatch.setattr(collection, "_pinned", step(collection._pinned))
-
-
-@pytest.fixture(params=["packed", "alone"])
-def kind(request, monkeypatch):
-    """Let contents share a blob, or have one each, which is written in another way."""
-    if request.param == "alone":
-        monkeypatch.setattr(blobs_module, "LARGE", 1)
-        monkeypatch.setattr(Blobs, "_in_threads", lambda _self, work, *_: [task() for task in work])
-    return request.param
-
-
-@pytest.fixture
-def template(kind):
-    """Make a registry whose version 1 stays, and whose version 2 was deleted: its blob is there, and nobody's."""
-    memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # thousands of runs are quick there
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        registry = Registry(Path(folder) / "template")
-        write(registry, KEPT)
-        write(registry, OLD)
-        delete(registry, 2)
-        shutil.rmtree(registry.root / "writers")
-        yield registry.root
 
 
 @pytest.fixture(scope="module")
@@ -85,87 +28,8 @@ def dead():
     return child.pid
 
 
-def process(root):
-    """Give a registry as a process of its own has it, which is known as a writer."""
-    registry = Registry(root)
-    assert registry.exists()
-    registry.folder.writer.announce()
-    return registry
-
-
-def write(registry, content, known=()):
-    with registry.pins() as pins:
-        [place], _ = registry.blobs.store([content], pins, known)
-        registry.commit(
-            "default", "iris", lambda state: ModelCreated(number=state.next_number(), files={"file": place}), pins
-        )
-
-
-def gc(registry):
-    collect(registry.folder, step(partial(referenced_blobs, registry)))
-
-
 def delete(registry, number):
     registry.commit("default", "iris", lambda _: Deleted(number=number))
-
-
-def read_all(root):
-    """Read all that living versions hold, as a reader that begins now does."""
-    registry = Registry(root)
-    state = registry.repository("default", "iris")
-    return [registry.blobs.read(place) for model in state.living() for place in model.added.values()]
-
-
-def mark_dead(registry, pid):
-    card = registry.folder.writer.folder / "writer.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"pid": pid}))
-
-
-def play_once(template, works, dead, killable, pick):
-    """Play actors to their ends, with a reader between any two steps, and a last gc that must leave nothing over."""
-    root = template.with_name("run")
-    shutil.copytree(template, root)
-    registries = {name: process(root) for name in works}
-    play = Play({name: partial(work, registries[name]) for name, work in works.items()})
-    try:
-        while choices := play.choices(killable):
-            play.take(pick(choices))
-            for content in read_all(root):
-                assert content in {OLD, NEW, KEPT}
-        for actor in play.actors:
-            if actor.is_killed:
-                mark_dead(registries[actor.name], dead)
-            assert actor.error is None, repr(actor.error)
-        last = process(root)
-        collect(last.folder, partial(referenced_blobs, last))
-        report = check_registry(last)
-        assert (report.problems, report.unreferenced) == ([], 0)
-        killed = [registries[actor.name].folder.writer.folder for actor in play.actors if actor.is_killed]
-        assert not any(folder.exists() for folder in killed)
-        left = [path.name for place in ("writers", "trash") for path in (root / place).rglob("*") if path.is_file()]
-        assert set(left) <= {"writer.json"}
-        return read_all(root)
-    except BaseException as error:
-        error.add_note(f"in this order: {', '.join(play.turns)}")
-        raise
-    finally:
-        for registry in registries.values():
-            registry.folder.writer._forget()
-        shutil.rmtree(root)
-
-
-@pytest.mark.parametrize("content", [OLD, NEW], ids=["of a deleted version", "new"])
-def test_gc_beside_a_writer_in_every_order_each_killed_at_every_step(template, steps, dead, content):
-    works = {"writer": partial(write, content=content), "gc": gc}
-    ends = []
-
-    def run(pick):
-        ends.append(play_once(template, works, dead, ("writer", "gc"), pick))
-
-    *_, runs = every_order(run)
-    assert runs > 300
-    assert [KEPT] in ends  # the writer was killed in time
-    assert [content, KEPT] in ends
 
 
 # Leases

@@ -6,6 +6,7 @@ import marshal
 import platform
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,9 +193,11 @@ def _write_blobs(blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, s
     code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
     # What was written by hand may hold a secret: it shares no blob with other versions, so that it can be purged.
     small = [piece for piece in captured.pieces if piece.nbytes < LARGE_PIECE]
-    own, added_own = blobs.store([*small, code, staged.source], pins)
     large = [piece for piece in captured.pieces if piece.nbytes >= LARGE_PIECE]
-    shared, added_shared = blobs.store([*large, *captured.buffers, *staged.local_files.values()], pins, known)
+    with ThreadPoolExecutor(1, "vessl_nb") as beside:  # while the large ones are hashed
+        storing = beside.submit(blobs.store, [*small, code, staged.source], pins)
+        shared, added_shared = blobs.store([*large, *captured.buffers, *staged.local_files.values()], pins, known)
+    own, added_own = storing.result()
     *small_places, code_place, source_place = own
     places = {True: iter(small_places), False: iter(shared[: len(large)])}
     pieces = [next(places[piece.nbytes < LARGE_PIECE]) for piece in captured.pieces]

@@ -2,7 +2,7 @@
 
 An actor is a function that runs in a thread of its own. It stops before each call of the operating system that
 matters, and goes on when it is its turn: so one run is a list of turns, and all lists of turns are tried, each on a
-fresh copy of the folder. Two runs that come to the same files, with the same in the mind of each actor, go on in the
+fresh copy of the folder. Instead of a step, an actor may be killed, once in a run. Two runs that come to the same files, with the same in the mind of each actor, go on in the
 same way: only one of them is followed, which makes some thousand runs of many millions.
 """
 
@@ -47,12 +47,15 @@ class View:
         Functions whose variables are all that counts, once they are called: not those of their callers.
     alike
         Two actors that do the same: what becomes of both if they change places need not be tried.
+    killable
+        The actors that may be killed.
     """
 
     meaning: Callable[..., str | None]
     open_minds: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
     alike: tuple[str, str] | None = None
+    killable: frozenset[str] = frozenset()
 
 
 def _shut_gate() -> Any:
@@ -131,14 +134,20 @@ class Play:
             self.running = None
 
     def choices(self) -> list[str]:
-        """List the actors of which one may take the next step."""
-        return [actor.name for actor in self.actors.values() if not actor.is_done]
+        """List what may come next: a step of an actor, by its name, or its death."""
+        alive = [actor.name for actor in self.actors.values() if not actor.is_done]
+        if any(actor.is_ended for actor in self.actors.values()):
+            return alive
+        return alive + [f"kill {name}" for name in alive if name in self._view.killable]
 
     def take(self, name: str) -> None:
-        """Let an actor take its next step."""
-        self.running = self.actors[name]
+        """Let an actor take its next step, or be killed before it."""
         self.turns.append(name)
-        self.running.go_on()
+        self.running = self.actors[name.removeprefix("kill ")]
+        if name.startswith("kill "):
+            self.running.end()
+        else:
+            self.running.go_on()
         self.running = None
 
     def end(self) -> None:
@@ -160,7 +169,7 @@ class Play:
 
     def state(self) -> Any:
         """Give what decides how it goes on: the files, and what each actor has in mind."""
-        minds = {actor.name: (actor.is_done, self._mind(actor)) for actor in self.actors.values()}
+        minds = {actor.name: (actor.is_done, actor.is_ended, self._mind(actor)) for actor in self.actors.values()}
         state = (self.files(), frozenset(minds.items()))
         if self._view.alike:
             one, other = self._view.alike
@@ -185,7 +194,7 @@ class Play:
     def story(self) -> str:
         """Tell the run, step by step."""
         steps = {name: iter(actor.seen) for name, actor in self.actors.items()}
-        return "\n".join(f"{name}: {next(steps[name], '(the end)')}" for name in self.turns)
+        return "\n".join(f"{name}: {next(steps[name], '(the end)') if name in steps else ''}" for name in self.turns)
 
     def perform(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         """Call a function of the operating system on behalf of the actor whose turn it is."""

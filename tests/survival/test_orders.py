@@ -24,13 +24,14 @@ from vessl_nb.registry.documents import Deleted, ModelCreated
 from vessl_nb.registry.garbage import collect_garbage
 from vessl_nb.registry.references import referenced_blobs
 from vessl_nb.registry.registry import Registry
+from vessl_nb.storage import blobs as blobs_module
 from vessl_nb.storage import collection, writers
-from vessl_nb.storage.blobs import blob_key
+from vessl_nb.storage.blobs import Blobs, blob_key
 from vessl_nb.storage.collection import collect
 from vessl_nb.storage.writers import GONE, LEASE, Found, Writer, find_writers
 
-OLD, KEPT = b"old" * 50, b"kept" * 50
-"""Contents: of a version that was or will be deleted, and of one that stays."""
+OLD, NEW, KEPT = b"old" * 50, b"new" * 50, b"kept" * 50
+"""Contents: of a version that was or will be deleted, of none yet, and of one that stays."""
 
 _KEPT_IN = blake3.blake3(KEPT).hexdigest()[:2]
 _BLOB = r"blobs/../[0-9a-f]{64}"
@@ -73,6 +74,12 @@ _DECISIVE = frozenset({
 ALL = {".*": frozenset(name for *_, name in STEPS) - {"list the documents"}}
 """Each step, by who takes it."""
 
+CHANGES = {
+    "w": frozenset({"pin", "unpin", "look for the blob", "put the blob", "commit"}),
+    "gc": _DECISIVE | {"take the writer away", "take a part of the trash away"},
+}
+"""Those that others may notice."""
+
 FEW = {
     "w": frozenset({"pin", "look for the blob", "commit"}),
     "gc.*": _DECISIVE,
@@ -98,6 +105,13 @@ def process(root, name):
     writer.id, writer.folder = name, root / "writers" / name
     writer.announce()
     return registry
+
+
+def mark_dead(folder, pid):
+    """Let the number in a writer's card be that of a process that is no more."""
+    card = folder / "writer.json"
+    if card.exists():
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"pid": pid}))
 
 
 def write(registry, content, known=()):
@@ -135,7 +149,23 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def living(place):
+def kind(request, monkeypatch):
+    """Let contents share a blob, or have one each, which is written in another way."""
+    if getattr(request, "param", "packed") == "alone":
+        monkeypatch.setattr(blobs_module, "LARGE", 1)
+        monkeypatch.setattr(Blobs, "_in_threads", lambda _self, work, *_: [task() for task in work])
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """Give the number of a process that is no more."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+@pytest.fixture
+def living(place, kind):  # how it is written
     """Make a registry with two versions."""
     registry = Registry(place / "template")
     write(registry, KEPT)
@@ -158,7 +188,7 @@ def check_readable(root):
     state = registry.repository("default", "iris")
     for model in state.living():
         for place in model.added.values():
-            assert registry.blobs.read(place) in {OLD, KEPT}
+            assert registry.blobs.read(place) in {OLD, NEW, KEPT}
 
 
 def orphans(root):
@@ -173,11 +203,12 @@ def orphans(root):
 
 
 @pytest.fixture
-def tried():
+def tried(dead):
     """Give a function that tries every order of some actors, each a function of a registry; it gives the ends."""
 
-    def try_them(template, actors, steps, *, allowed=(), open_minds=(), alike=None):
-        view = View(partial(meaning, steps), frozenset(open_minds), frozenset({"_sweep", "_empty"}), alike)
+    def try_them(template, actors, steps, *, allowed=(), open_minds=(), alike=None, killable=()):
+        whole = frozenset({"_sweep", "_empty"})
+        view = View(partial(meaning, steps), frozenset(open_minds), whole, alike, frozenset(killable))
         root = template.root.with_name("run")
         seen = set()
         ends = []
@@ -196,9 +227,13 @@ def tried():
         def at_every_end(play):
             for actor in play.actors.values():
                 assert actor.error is None or isinstance(actor.error, allowed), f"{actor.name}: {actor.error!r}"
+                if actor.is_ended:
+                    mark_dead(root / "writers" / actor.name, dead)
             assert orphans(root) == set()
             check_readable(root)
+            assert not any((root / "writers" / actor.name).exists() for actor in play.actors.values() if actor.is_ended)
             ends.append({name: actor.error or actor.result for name, actor in play.actors.items()})
+            ends[-1]["written"] = len(Registry(root).repository("default", "iris").models) - 2
 
         try_every_order(prepare, at_every_state=at_every_state, at_every_end=at_every_end)
         return ends
@@ -209,6 +244,13 @@ def tried():
 @pytest.mark.parametrize("content", [OLD, KEPT], ids=["of a deleted version", "of a living one"])
 def test_gc_beside_a_writer(deleted, tried, content):
     assert tried(deleted, {"w": partial(write, content=content), "gc": gc}, ALL)
+
+
+@pytest.mark.parametrize("kind", ["packed", "alone"], indirect=True)
+@pytest.mark.parametrize("content", [OLD, NEW], ids=["of a deleted version", "new"])
+def test_gc_beside_a_writer_each_killed_at_every_step(deleted, tried, content):
+    ends = tried(deleted, {"w": partial(write, content=content), "gc": gc}, CHANGES, killable={"w", "gc"})
+    assert {end["written"] for end in ends} == {0, 1}  # the writer was killed in time, or it was not
 
 
 @pytest.mark.parametrize("is_told", [True, False])

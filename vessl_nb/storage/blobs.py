@@ -19,8 +19,9 @@ import re
 from collections.abc import Callable  # noqa: TC003  # NamedTuple reads the annotations as the program runs
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias, TypeVar
 
 import blake3
 import msgspec
@@ -55,6 +56,8 @@ _READ_AT_ONCE = 1 << 22
 
 _WORTH_THREADS = 1 << 17
 """From this many bytes on, blake3 is quicker with all cores."""
+
+_T = TypeVar("_T")
 
 Digest: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -131,14 +134,14 @@ class Blobs:
         contents
             What to store.
         pins
-            Take the blobs in, until what refers to them is committed.
+            Take the blobs in, until what refers to them is committed; their `check` puts the blobs' names on disk.
         known
             Places that a version in this registry refers to: what lies there is referred to, not written.
 
         Returns
         -------
         places : list of Place
-            One for each content, in order. When this returns they are on disk.
+            One for each content, in order. Their bytes are on disk.
         added : int
             How many bytes of contents were written.
 
@@ -151,8 +154,9 @@ class Blobs:
         """
         if not contents:
             return [], 0
-        with progress("Storing", 2 * sum(map(_length_of, contents))) as shown:
-            measured = [self._measure(content, shown, pins) for content in contents]
+        lengths = list(map(_length_of, contents))
+        with progress("Storing", 2 * sum(lengths)) as shown:
+            measured = self._measure(contents, lengths, shown, pins)
             wanted = {each.digest: each for each in measured}
             shared = {place.digest: place for place in known if place.digest in wanted}
             large = {digest for digest, each in wanted.items() if each.length >= LARGE}
@@ -167,17 +171,25 @@ class Blobs:
                 added += added_small
         return [found[each.digest] for each in measured], added
 
-    def _measure(self, content: Content, shown: Progress, pins: Pins) -> _Measured:
-        """Read a content through, for its digest and its length: a file may have another one a moment later."""
-        hasher = blake3.blake3(max_threads=_threads_for(_length_of(content)))
-        length = 0
-        for part in _parts_of(content, _READ_AT_ONCE if isinstance(content, Path) else _HASHED_AT_ONCE):
-            hasher.update(part)
-            length += len(part)
-            shown.count(len(part))
-            shown.draw()
-            pins.stay_alive()
-        return _Measured(content, hasher.hexdigest(), length)
+    def _measure(self, contents: Sequence[Content], lengths: list[int], shown: Progress, pins: Pins) -> list[_Measured]:
+        """Read contents through: the large ones at the same time, the small ones together."""
+        cores = os.cpu_count() or 1
+        large = [[index] for index, length in enumerate(lengths) if length >= _WORTH_THREADS]
+        small = [index for index, length in enumerate(lengths) if length < _WORTH_THREADS]
+
+        def threads_for(length: int) -> int:
+            # Enough contents keep all cores busy, but for the last ones, which should not be the largest.
+            return 1 if len(large) >= cores and length <= _HASHED_AT_ONCE else _threads_for(length)
+
+        def measure(group: list[int]) -> list[_Measured]:
+            return [_measure(contents[index], threads_for(lengths[index]), shown) for index in group]
+
+        if not large:
+            return measure(small)
+        groups = [*large, small]
+        found = self._in_threads([partial(measure, group) for group in groups], cores, shown, pins)
+        by_index = dict(zip(chain(*groups), chain(*found), strict=True))
+        return [by_index[index] for index in range(len(contents))]
 
     def _present(self, shared: dict[str, Place]) -> dict[str, Place]:
         """Keep the places whose blobs are there, by digest: what is lost or damaged is written again."""
@@ -195,14 +207,15 @@ class Blobs:
             return 0
         missing = [each for each in contents if not self._is_there(each.digest, each.length)]
         if missing:
-            self._in_threads([partial(self._write_large, each, shown) for each in missing], shown, pins)
-        self._folder.sync(blob_key(each.digest) for each in contents)  # whoever wrote them
+            self._in_threads([partial(self._write_large, each, shown) for each in missing], WRITERS, shown, pins)
+        pins.named(blob_key(each.digest) for each in contents)  # whoever wrote them
         self._remember(each.digest for each in missing)
         return sum(each.length for each in missing)
 
-    def _in_threads(self, work: Sequence[Callable[[], None]], shown: Progress, pins: Pins) -> None:
-        with ThreadPoolExecutor(WRITERS, "vessl_nb") as threads:
-            waiting = {threads.submit(task) for task in work}
+    def _in_threads(self, work: Iterable[Callable[[], _T]], count: int, shown: Progress, pins: Pins) -> list[_T]:
+        with ThreadPoolExecutor(count, "vessl_nb") as threads:
+            tasks = [threads.submit(task) for task in work]
+            waiting = set(tasks)
             try:
                 while waiting:
                     done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
@@ -214,6 +227,7 @@ class Blobs:
                 shown.stop()
                 threads.shutdown(wait=True, cancel_futures=True)
                 raise
+        return [task.result() for task in tasks]
 
     def _write_large(self, wanted: _Measured, shown: Progress) -> None:
         with self._folder.temporary(blob_key(wanted.digest)) as temporary:
@@ -243,7 +257,7 @@ class Blobs:
             if not is_there:
                 self._publish(temporary, blob, length)
                 self._remember([blob])
-        self._folder.sync([blob_key(blob)])
+        pins.named([blob_key(blob)])
         home = None if len(places) == 1 else blob
         found = {place.digest: Place(place.digest, place.length, home, place.offset) for place in places}
         return found, 0 if is_there else sum(place.length for place in places)
@@ -429,6 +443,17 @@ def _reading(path: Path) -> Iterator[None]:
 
 def _threads_for(length: int) -> int:
     return _threads if length >= _WORTH_THREADS else 1
+
+
+def _measure(content: Content, threads: int, shown: Progress) -> _Measured:
+    """Read a content through, for its digest and its length: a file may have another one a moment later."""
+    hasher = blake3.blake3(max_threads=threads)
+    length = 0
+    for part in _parts_of(content, _READ_AT_ONCE if isinstance(content, Path) else _HASHED_AT_ONCE):
+        hasher.update(part)
+        length += len(part)
+        shown.count(len(part))
+    return _Measured(content, hasher.hexdigest(), length)
 
 
 def _parts_of(content: Content, size: int) -> Iterator[memoryview]:

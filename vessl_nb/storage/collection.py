@@ -1,6 +1,6 @@
 """gc: removing blobs that nothing refers to, beside writers and readers, without a lock.
 
-In this order, which was tried with writers stopped at every step (tests/test_collection.py):
+In this order, which was tried with writers stopped at every step (tests/survival/test_orders.py):
 
 1. Folders of writers that do not count any more are taken away, with all they were writing; from here on their pins are
    void, and they find that out before they commit.

@@ -43,7 +43,8 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.writer = Writer(root)
-        self._durable: set[Path] = set()  # folders whose own names are surely on disk
+        self._made: set[Path] = set()  # folders that are there
+        self._durable: set[Path] = set()  # those whose own names are surely on disk
 
     @contextlib.contextmanager
     def pins(self) -> Iterator[Pins]:
@@ -51,7 +52,7 @@ class Folder:
         with self.in_words("write", WRITERS):
             self.make_folder(self.root)
             self.writer.announce()
-        pins = Pins(self.writer)
+        pins = Pins(self.writer, self.sync)
         try:
             yield pins
         finally:
@@ -173,15 +174,24 @@ class Folder:
         """Put the names of files on disk, whoever wrote them; their contents are there before they are named."""
         for folder in dict.fromkeys(self.path(key).parent for key in keys):
             with self.in_words("write", str(folder.relative_to(self.root))):
+                self._sync_way_to(folder)
                 sync_folder(folder)
 
     def begin_anew(self) -> None:
         """Forget which folders there are: somebody deleted the root."""
+        self._made.clear()
         self._durable.clear()
 
+    def _sync_way_to(self, folder: Path) -> None:
+        """Put a folder's own name on disk, and those above it: whoever made it may not have come to that yet."""
+        if folder != self.root and folder not in self._durable:
+            self._sync_way_to(folder.parent)
+            sync_folder(folder.parent)
+            self._durable.add(folder)
+
     def make_folder(self, folder: Path) -> None:
-        """Make a folder below the root, and put its name on disk."""
-        if folder in self._durable:
+        """Make a folder below the root; `sync` puts its name on disk with the first file in it."""
+        if folder in self._made:
             return
         if folder != self.root:
             self.make_folder(folder.parent)
@@ -192,10 +202,9 @@ class Folder:
                     raise NotADirectoryError(20, "Not a directory", str(folder)) from None
             else:
                 take_after(self.root, folder, 0o7777)
-            sync_folder(folder.parent)  # whoever made the folder may not have come to that yet
         else:
             self._make_root()
-        self._durable.add(folder)
+        self._made.add(folder)
 
     def _make_root(self) -> None:
         missing = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]

@@ -38,7 +38,7 @@ from vessl_nb.storage.disk import take_after
 from vessl_nb.storage.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 LEASE = 3600.0
 """How long a writer of another machine counts after its last sign of life, in seconds."""
@@ -175,9 +175,11 @@ class Writer:
 class Pins:
     """What one registration pins; made by `Folder.pins`."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, sync: Callable[[Iterable[str]], None]) -> None:
         self._writer = writer
+        self._sync = sync
         self._files: list[str] = []
+        self._named: list[str] = []
 
     def add(self, digests: Collection[str]) -> None:
         """Pin blobs, whether they are there yet or not. Look whether they are there afterwards, not before."""
@@ -192,8 +194,20 @@ class Pins:
         """See `Writer.stay_alive`; to be called now and then while a large file is written."""
         self._writer.stay_alive()
 
+    def named(self, keys: Iterable[str]) -> None:
+        """Note files whose names need not be on disk before `check`: together they cost little more than one."""
+        self._named += keys
+
     def check(self) -> None:
-        """Make sure that the pins were in force all the time; RegistryError where they may not have been."""
+        """Make what is pinned ready to be referred to: its names are on disk, and the pins were in force all the time.
+
+        Raises
+        ------
+        RegistryError
+            The disk does not confirm the names, or gc may have taken away what was pinned.
+        """
+        self._sync(self._named)
+        self._named.clear()
         self._writer.renew()
         if not all((self._writer.folder / name).exists() for name in self._files):
             raise self._writer.voided()
