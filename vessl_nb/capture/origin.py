@@ -1,12 +1,19 @@
-"""Where a version comes from: the notebook, and the git commit."""
+"""Where a version comes from: the notebook, the git commit, and the packages that were imported there."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vessl_nb.manifest import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_RECORDED = ("cloudpickle", "numpy", "pandas", "torch", "vessl_nb")
+"""Modules whose version says most about whether a pickle will load elsewhere; the model's own is added."""
 
 
 def find_origin() -> Origin:
@@ -16,6 +23,14 @@ def find_origin() -> Origin:
     notebook = variables.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
     name = Path(str(notebook)).name.encode("utf-8", "replace").decode()
     return Origin(notebook=name, commit=_commit())
+
+
+def package_versions(classes: Iterable[type]) -> dict[str, str]:
+    """Give the versions of the packages behind some classes, and of those that pickles depend on, as imported here."""
+    names = sorted({*_RECORDED, *(cls.__module__.partition(".")[0] for cls in classes)})
+    found = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
+    # torch has a str of its own there.
+    return {name: str(version) for name, version in found.items() if isinstance(version, str)}
 
 
 def _commit() -> str:
