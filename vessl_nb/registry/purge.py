@@ -11,6 +11,7 @@ import msgspec
 from vessl_nb.errors import Damaged, InvalidArgument, RegistryError
 from vessl_nb.faces.html import counted, size_words
 from vessl_nb.registry.documents import Purged
+from vessl_nb.registry.module_folders import forget_modules
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.references import every_reference, places_of, referenced_blobs, version_name
 from vessl_nb.registry.registry import open_registry
@@ -149,6 +150,7 @@ def _purge_version(registry: Registry, state: RepositoryState, revision: Revisio
     registry.commit(state.organization, state.name, lambda _: body)
     if manifest:
         forget_volume(manifest)
+        forget_modules(manifest)
     return held
 
 

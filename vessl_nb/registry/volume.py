@@ -1,4 +1,4 @@
-"""A version's volume: the folder that its runner sees as its working directory."""
+"""A version's volume, the folder that its runner sees as its working directory; and any files laid out as one is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _CHANGED = ".changed-"
-"""Begins the name of a volume that a runner wrote into: some process may still have it as its working directory."""
+"""Begins the name of a folder that was written into: some process may still have it as its working directory."""
 
 
 def files_of(registry: Registry, model: ModelState) -> dict[str, Place]:
@@ -48,6 +48,31 @@ def make_volume(blobs: Blobs, manifest: Manifest) -> Path:
 
     Raises
     ------
+    InvalidArgument, RegistryError, Damaged
+        As `lay_out` says.
+    """
+    volume = volume_path(manifest)
+    lay_out(blobs, manifest.files, volume)
+    return volume
+
+
+def lay_out(blobs: Blobs, files: Mapping[str, Place], folder: Path) -> None:
+    """Lay files out in a folder of the user's cache, unless they are there as they were laid out and nothing else is.
+
+    The folder appears with all of them in it. Several processes may lay it out at once; one that was written to is put
+    aside, and laid out anew.
+
+    Parameters
+    ----------
+    blobs
+        Where their contents are.
+    files
+        The files, by path in the folder.
+    folder
+        The folder, whose name stands for just these files.
+
+    Raises
+    ------
     InvalidArgument
         A path leaves the folder, or clashes with another: a document may be hostile.
     RegistryError
@@ -55,33 +80,17 @@ def make_volume(blobs: Blobs, manifest: Manifest) -> Path:
     Damaged
         A file is missing from the registry, or is not what was written.
     """
-    files = manifest.files
     _check_paths(files)
-    volume = volume_path(manifest)
     try:
-        if not _is_whole(volume, files):
-            _lay_out(blobs, files, volume)
+        if not _is_whole(folder, files):
+            _build(blobs, files, folder)
     except RegistryError:
         raise
     except OSError as error:
         raise RegistryError(
-            f"Cannot lay out the version's files in {volume}: {error.strerror or error}.",
+            f"Cannot lay out the version's files in {folder}: {error.strerror or error}.",
             "Free it, or point VESSL_NB_CACHE to another folder.",
         ) from error
-    return volume
-
-
-def _lay_out(blobs: Blobs, files: Mapping[str, Place], volume: Path) -> None:
-    volume.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=volume.parent))
-    try:
-        copy_files(blobs, files, building)
-        for path in files:
-            (building / path).chmod(0o444)
-            os.utime(building / path, ns=(0, 0))  # what is written to later shows by its time
-        _replace(volume, building, files)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def volume_path(manifest: Manifest) -> Path:
@@ -125,29 +134,42 @@ def _check_paths(files: Mapping[str, Place]) -> None:
     check_no_clash(files)
 
 
-def _is_whole(volume: Path, files: Mapping[str, Place]) -> bool:
-    """Tell whether a volume is there with its files as they were laid out: caches are cleaned, and runners write."""
+def _is_whole(folder: Path, files: Mapping[str, Place]) -> bool:
+    """Tell whether files are there as they were laid out, and no others: caches are cleaned, and runners write."""
     there = {
-        (Path(place) / name).relative_to(volume).as_posix()
-        for place, _, names in os.walk(volume)
+        (Path(place) / name).relative_to(folder).as_posix()
+        for place, _, names in os.walk(folder)
         for name in names
-        if Path(place).name != "__pycache__"  # which Python puts beside a module that a runner imports
+        if Path(place).name != "__pycache__"  # which Python puts beside a module that is imported
     }
-    if not volume.is_dir() or there != files.keys():
+    if not folder.is_dir() or there != files.keys():
         return False
-    found = {path: (volume / path).stat() for path in files}
+    found = {path: (folder / path).stat() for path in files}
     return all((found[path].st_size, found[path].st_mtime_ns) == (place.length, 0) for path, place in files.items())
 
 
-def _replace(volume: Path, building: Path, files: Mapping[str, Place]) -> None:
+def _build(blobs: Blobs, files: Mapping[str, Place], folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        copy_files(blobs, files, building)
+        for path in files:
+            (building / path).chmod(0o444)
+            os.utime(building / path, ns=(0, 0))  # what is written to later shows by its time
+        _put(building, folder, files)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _put(building: Path, folder: Path, files: Mapping[str, Place]) -> None:
     while True:
         try:
-            building.rename(volume)
+            building.rename(folder)
         except OSError:  # it is there: another process was first, or it is not whole
-            if _is_whole(volume, files):
+            if _is_whole(folder, files):
                 return
-            # Aside, not away: a process may have it as its working directory.
+            # Aside, not away: a process may have it as its working directory, or open its data files later.
             with contextlib.suppress(FileNotFoundError):
-                volume.rename(volume.with_name(f"{_CHANGED}{volume.name}-{secrets.token_hex(4)}"))
+                folder.rename(folder.with_name(f"{_CHANGED}{folder.name}-{secrets.token_hex(4)}"))
         else:
             return
