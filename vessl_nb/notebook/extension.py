@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vessl_nb.notebook.cell_history import unwatch_cells, watch_cells
 from vessl_nb.notebook.completion import make_matcher
 from vessl_nb.notebook.magics import VesslMagics
 
@@ -14,15 +15,17 @@ _IDENTIFIER = "vessl_nb"
 
 
 def load_extension(shell: InteractiveShell) -> None:
-    """Register the magics and their completion; a second time replaces the first."""
+    """Register the magics, their completion, and the memory of cells; a second time replaces the first."""
     unload_extension(shell)
     magics = VesslMagics(shell)
     shell.register_magics(magics)
     shell.Completer.custom_matchers.append(make_matcher(magics))
+    watch_cells(shell)
 
 
 def unload_extension(shell: InteractiveShell) -> None:
-    """Take the magics and their completion away."""
+    """Take the magics, their completion and the hook away."""
+    unwatch_cells(shell)
     names = VesslMagics.magics
     for kind in ("line", "cell"):
         for name in names[kind]:

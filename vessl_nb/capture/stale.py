@@ -1,0 +1,195 @@
+"""Names that have gone stale: the notebook, run anew, would not make them as they are now."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vessl_nb.capture.bindings import parse
+from vessl_nb.capture.cells import RUNS, cells, definitions_of, running_shell
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from vessl_nb.capture.cells import Cell, Definition, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A name that would not come from the notebook again as it is now, and the sentence that says why."""
+
+    name: str
+    sentence: str
+
+
+def stale_names(uses: Mapping[str, Collection[str]], runner: str) -> list[Stale]:
+    """Find the names that the notebook, run anew, would not make as they are now.
+
+    Parameters
+    ----------
+    uses
+        The captured names, each with the qualified names of the definitions that use it.
+    runner
+        The name of the runner's class.
+
+    Returns
+    -------
+    list of Stale
+        A name is here only where it is known: a helper redefined after the runner, a name of a cell that was changed
+        and run again, or of a cell that the saved notebook does not have any more.
+    """
+    shell = running_shell()
+    ran = _since_reset([cell for cell in cells() if cell.number is not None])
+    if shell is None or any(_HIDDEN.search(cell.text) for cell in ran):
+        return []
+    notebook = _read_notebook()
+    found = []
+    for name, users in uses.items():
+        known = definitions_of(name, ran)
+        if name not in shell.user_ns or not known or _may_be_from_elsewhere(name, ran):
+            continue
+        is_newest = _is_from(shell.user_ns[name], known[-1])
+        if is_newest is False:
+            continue
+        lost = [_say_lost(definition, ran, notebook) for definition in known]
+        if all(lost):
+            found.append(Stale(name, f"{name} comes from {lost[-1]}"))
+        elif is_newest and (sentence := _say_redefined(known, ran, runner, name, users)):
+            found.append(Stale(name, sentence))
+    return found
+
+
+_MOST_WRAPPERS = 10
+
+
+def _is_from(value: Any, definition: Definition) -> bool | None:
+    """Whether a function or class is what a definition made; None where it does not show."""
+    if definition.kind == "import":  # it made nothing
+        return None
+    for _ in range(_MOST_WRAPPERS):
+        value = inspect.getattr_static(value, "__wrapped__", value)  # which runs nothing of the value's own
+    functions = vars(value).values() if isinstance(value, type) else (value,)
+    files = {function.__code__.co_filename for function in functions if isinstance(function, types.FunctionType)}
+    files -= {"<timed exec>", "<string>"}  # under %%time, and what a dataclass writes: these may be of any cell
+    return definition.cell.filename in files if files else None
+
+
+def _since_reset(ran: list[Cell]) -> list[Cell]:
+    """Leave out the cells whose names ``%reset`` took away; it does not begin to count anew."""
+    resets = [index for index, cell in enumerate(ran) if "run_line_magic('reset'" in cell.text]
+    return ran[resets[-1] :] if resets else ran
+
+
+_HIDDEN = re.compile(
+    r"\bexec\(|\bglobals\(\)|\brunpy\b|\buser_ns\b|\.push\(|\bimport \*"
+    r"|run_line_magic\('(run|load|loadpy|pylab|store)'"
+)
+"""What binds names that do not stand in the text: of a notebook that has it nothing certain can be said."""
+
+
+def _may_be_from_elsewhere(name: str, ran: list[Cell]) -> bool:
+    """Whether a cell may make a name without a statement that binds it: then nothing certain can be said of it."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    for cell in ran:
+        if name not in cell.text:
+            continue
+        if re.search(rf"\bglobal\b[^\n;]*{word.pattern}", cell.text):
+            return True
+        # Under these two the cell is run as one, and has its own text; other magics may do with it what they like.
+        if re.search(r"run_cell_magic\('(?!vessl_runner|capture)", cell.text) and word.search(cell.text):
+            return True
+    return False
+
+
+def _say_redefined(known: list[Definition], ran: list[Cell], runner: str, name: str, users: Collection[str]) -> str:
+    """Say that a name was defined otherwise when the runner was; nothing where it was not."""
+    order = {cell.filename: place for place, cell in enumerate(ran)}
+    runners = [definition.cell for definition in definitions_of(runner, ran)]
+    newest = known[-1]
+    if not runners or order[newest.cell.filename] <= order[runners[-1].filename]:
+        return ""
+    before = [definition for definition in known if order[definition.cell.filename] <= order[runners[-1].filename]]
+    if not before or before[-1].source == newest.source:
+        return ""
+    used = f" (used by {', '.join(sorted(users))})" if users else ""
+    return (
+        f"{name} was redefined in In[{newest.cell.number}], after {runner} was defined in In[{runners[-1].number}]: "
+        f"the new one ships{used}."
+    )
+
+
+def _say_lost(definition: Definition, ran: list[Cell], notebook: _Notebook | None) -> str:
+    """Say that the cell of a definition does not have it any more; nothing where it has, or where that is not known."""
+    run = next((run for run in reversed(RUNS) if run.number == definition.cell.number), None)
+    if run is None:
+        return ""
+    place = f"In[{run.number}]"
+    again = next((later for later in reversed(RUNS) if later.cell_id == run.cell_id and run.cell_id), run)
+    now = [cell for cell in ran if cell.number == again.number]
+    if again.number > run.number and now and all(parse(cell.text) for cell in now):
+        return (
+            f"{place}, but that cell was run again as In[{again.number}] and no longer defines it: Run All would not "
+            "make it. Define it in a cell again."
+        )
+    if notebook and notebook.misses(run):
+        return (
+            f"{place}, which {notebook.name} no longer holds: the cell was changed or deleted since it ran. What ran "
+            "is what ships; put the cell back, or run it as it is now."
+        )
+    return ""
+
+
+class _NotebookCell(msgspec.Struct):
+    source: str | list[str] = ""
+
+
+class _NotebookFile(msgspec.Struct):
+    cells: list[_NotebookCell]
+
+
+_CLOCKS_DIFFER = 2.0  # seconds between this machine's clock and that of a network drive
+
+
+@dataclass(frozen=True, slots=True)
+class _Notebook:
+    """A notebook as it was saved: the file's name, the time, and the texts of its cells."""
+
+    name: str
+    time: float
+    texts: frozenset[str]
+
+    def misses(self, run: Run) -> bool:
+        """Whether it was saved after a run, without the cell that was run."""
+        return self.time > run.time + _CLOCKS_DIFFER and _bare(run.text) not in self.texts
+
+
+def _read_notebook() -> _Notebook | None:
+    """Read the notebook that runs here; None where it cannot be found, or was not saved as it runs."""
+    variables = vars(sys.modules["__main__"])
+    named = str(variables.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or "")
+    if not RUNS or not named.endswith(".ipynb"):
+        return None
+    try:
+        # The server's path may begin at its own root; the kernel begins in the notebook's folder.
+        file = Path(named) if Path(named).exists() else Path(Path(named).name)
+        saved = msgspec.json.decode(file.read_bytes(), type=_NotebookFile)
+        time = file.stat().st_mtime
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    texts = frozenset(
+        _bare(cell.source if isinstance(cell.source, str) else "".join(cell.source)) for cell in saved.cells
+    )
+    # Another notebook of that name, or a front end that sends other texts than it saves, does not have the newest run.
+    return _Notebook(file.name, time, texts) if _bare(RUNS[-1].text) in texts else None
+
+
+def _bare(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
