@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vessl_nb as vessl
+from vessl_nb.capture.names import find_names
 from vessl_nb.capture.pickles import NO_MODEL, capture
 from vessl_nb.capture.source import write_source
+from vessl_nb.definitions import minor_version
 from vessl_nb.errors import CannotPickle
 from vessl_nb.loading import load_manifest
 from vessl_nb.manifest import Code, Manifest, Pickles
@@ -34,7 +36,7 @@ def run_cells(*cells):
     for index, cell in enumerate(cells):
         filename = f"<ipython-input-{index}-{hash(cell)}>"
         linecache.cache[filename] = (len(cell), None, cell.splitlines(keepends=True), filename)
-        exec(compile(cell, filename, "exec"), namespace)
+        exec(compile(cell, filename, "exec", dont_inherit=True), namespace)
     return namespace
 
 
@@ -54,13 +56,17 @@ def through(tmp_path):
             pickles=Pickles(
                 pieces=pieces, objects=["runner"] if model is NO_MODEL else ["runner", "model"], buffers=buffers
             ),
-            code=Code(place=code, python="3"),
+            code=Code(place=code, python=minor_version()),
             python="3",
         )
         loaded_runner, loaded_model = load_manifest(manifest, blobs)
         return loaded_runner, loaded_model, captured
 
     return send
+
+
+def source_of(cls):
+    return write_source(cls, capture(cls), find_names([cls])).text
 
 
 RUNNER = """
@@ -89,15 +95,14 @@ def test_helpers_constants_and_modules_come_along(through):
                  "def outer(x): return inner(x) + 1")  # fmt: skip
     loaded, _, captured = through(cls)
     assert loaded.predict(None, 2.5) == 9
-    assert [(capture.name, capture.type) for capture in captured.captures] == [("FACTOR", "int")]
+    assert captured.values == {"FACTOR": 3}  # noqa: PD011  # no frame
 
 
 def test_captures_are_listed_with_what_they_add(through):
     cls = runner("TABLE[data] + len(WORDS)", "import numpy as np", "TABLE = np.arange(100_000.0)", "WORDS = ['a']")
     loaded, _, captured = through(cls)
     assert loaded.predict(None, 7) == 8.0
-    sizes = {capture.name: (capture.type, capture.size > 800_000) for capture in captured.captures}
-    assert sizes == {"TABLE": ("numpy.ndarray", True), "WORDS": ("list", False)}
+    assert {name.name: name.size > 800_000 for name in find_names([cls]).names} == {"TABLE": True, "WORDS": False}
     assert sum(map(len, captured.pieces)) < 10_000
 
 
@@ -429,8 +434,7 @@ def test_an_imported_runner_holds_no_byte_code():
     from vessl_nb.runner import TorchRunner
 
     captured = capture(TorchRunner)
-    assert captured.code == {}
-    assert captured.captures == []
+    assert (captured.code, captured.values) == ({}, {})  # noqa: PD011  # no frame
 
 
 def test_the_same_runner_gives_the_same_bytes_in_another_process():
@@ -456,9 +460,9 @@ def test_runner_py_has_what_a_person_wants_to_read():
         "class Runner(vessl.RunnerBase):\n    '''Says what it does.'''\n\n    @staticmethod\n    def predict(model, data):\n"
         "        return np.array(helper(data))\n",
     )
-    assert write_source(capture(namespace["Runner"])) == (
-        "from math import floor as down\nimport numpy as np\nimport vessl_nb as vessl\n\n\n"
-        "# OFFSET: int, kept with the version.\n\n\n"
+    assert source_of(namespace["Runner"]) == (
+        '"""Runner, as it was registered."""\n\n'
+        "import numpy as np\nimport vessl_nb as vessl\nfrom math import floor as down\n\nOFFSET = 3\n\n\n"
         "def helper(x):\n    # why\n    return down(x) + OFFSET\n\n\n"
         "class Runner(vessl.RunnerBase):\n    '''Says what it does.'''\n\n    @staticmethod\n    def predict(model, data):\n"
         "        return np.array(helper(data))\n"
@@ -470,8 +474,10 @@ def test_runner_py_finds_the_right_one_of_two_names():
         "class First:\n    def helper(self): return 'wrong'\n\nif True:\n    def helper(x):\n        return x + 1",
         RUNNER.format(body="helper(data)"),
     )
-    source = write_source(capture(namespace["Runner"]))
-    assert source.startswith("import vessl_nb as vessl\n\n\ndef helper(x):\n    return x + 1\n\n\nclass Runner(")
+    source = source_of(namespace["Runner"])
+    assert source.partition("\n\n")[2].startswith(
+        "import vessl_nb as vessl\n\n\ndef helper(x):\n    return x + 1\n\n\nclass Runner("
+    )
 
 
 def test_runner_py_of_a_class_with_text_at_the_margin():
@@ -479,9 +485,9 @@ def test_runner_py_of_a_class_with_text_at_the_margin():
         "if True:\n    class Runner(vessl.RunnerBase):\n        TEXT = '''\nat the margin\n'''\n        @staticmethod\n"
         "        def predict(model, data): return data"
     )
-    source = write_source(capture(namespace["Runner"]))
+    source = source_of(namespace["Runner"])
     assert "\nat the margin\n" in source
-    assert source.splitlines()[3] == "class Runner(vessl.RunnerBase):"
+    assert source.splitlines()[5] == "class Runner(vessl.RunnerBase):"
 
 
 def test_pickles_name_nothing_of_the_notebook(through):

@@ -6,16 +6,19 @@
     ├── InvalidArgument          an argument that cannot be meant; nothing was changed
     │   ├── InvalidReference     a reference that cannot be read
     │   ├── InvalidRunner        a class that does not keep the runner's contract
+    │   │   └── UndefinedName    its code uses a name that exists nowhere
     │   └── NotEncodable         a sample that has no encoding as data
     ├── NotFound                 a repository, version, alias or file that does not exist
     ├── CannotPickle             a model, or a name its runner takes along, that cannot leave this process
     ├── StageError               the user's own code raised in preprocess, predict or postprocess
+    ├── CheckFailed              a version did not answer its samples in a clean process as it did here
     ├── RegistryError            the registry's folder cannot be used as it is
     │   ├── FormatTooNew         it was written by a newer vessl_nb
     │   └── Damaged              a file in it is missing or is not what was written
     └── CannotLoad               a version that does not run in this process
         ├── WrongPython          its byte code is another Python's
-        └── MissingRequirement   a package or environment variable it needs is not here
+        ├── MissingRequirement   a package or environment variable it needs is not here
+        └── LocalModuleConflict  this process has other code under the name of a module that it brings
 
 An error is two short lines: what happened, with the value; and what to do next. In a notebook just these are shown
 (IPython calls ``_render_traceback_``); a program reads the fields.
@@ -67,6 +70,10 @@ class InvalidReference(InvalidArgument):
 
 class InvalidRunner(InvalidArgument):
     """A class that does not keep the runner's contract."""
+
+
+class UndefinedName(InvalidRunner):
+    """The runner's code, or that of something it uses, names what exists nowhere."""
 
 
 class NotEncodable(InvalidArgument):
@@ -134,6 +141,23 @@ class StageError(VesslError):
         return [*self.lines, f"{type(self).__name__}: {self}"]
 
 
+class CheckFailed(VesslError):
+    """A version did not answer its samples in a clean process as it did here.
+
+    Attributes
+    ----------
+    lines
+        The traceback of what was raised there, cut to the user's own frames: one entry each.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, lines: Iterable[str] = ()) -> None:
+        super().__init__(what, next_step)
+        self.lines = list(lines)
+
+    def _render_traceback_(self) -> list[str]:
+        return [*self.lines, f"{type(self).__name__}: {self}"]
+
+
 class RegistryError(VesslError, OSError):
     """The registry's folder cannot be used as it is."""
 
@@ -187,6 +211,23 @@ class MissingRequirement(CannotLoad):
     def __init__(self, what: str, next_step: str = "", *, missing: Iterable[str] = ()) -> None:
         super().__init__(what, next_step)
         self.missing = list(missing)
+
+
+class LocalModuleConflict(CannotLoad):
+    """A version brings a module, and this process has other code under its name already.
+
+    Attributes
+    ----------
+    module
+        The module's name.
+    loaded_from
+        Where the code that is here came from; empty where it came from no file.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, module: str = "", loaded_from: str = "") -> None:
+        super().__init__(what, next_step)
+        self.module = module
+        self.loaded_from = loaded_from
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

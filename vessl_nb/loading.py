@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import marshal
+import functools
+import importlib
 import os
-import platform
 import threading
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.capture.requirements import missing_requirements
-from vessl_nb.errors import CannotLoad, MissingRequirement, StageError, WrongPython
+from vessl_nb.definitions import load_code
+from vessl_nb.errors import CannotLoad, MissingRequirement, NotFound, StageError, VesslError
+from vessl_nb.local_modules import make_importable
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import make_volume
-from vessl_nb.runner import overrides
-from vessl_nb.stages import Preview, run_stages
+from vessl_nb.runner import functions_of, overrides
+from vessl_nb.stages import Preview, answer, run_stages
 from vessl_nb.storage.pickling import BufferUnpickler, restoring
 from vessl_nb.storage.restore import Context
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.runner import Runner
-    from vessl_nb.storage.blobs import Blobs, Place
+    from vessl_nb.storage.blobs import Blobs
 
 
 class LoadedModel:
@@ -46,9 +49,6 @@ class LoadedModel:
         self.runner = runner
         self.model = model
         self.version = version
-        self._preprocess = runner.preprocess_data
-        self._predict = runner.predict
-        self._postprocess = runner.postprocess_data
 
     def run(self, data: Any) -> Any:
         """Answer one request: preprocess, predict, postprocess.
@@ -68,16 +68,7 @@ class LoadedModel:
         StageError
             The runner's code raised; what it raised is the error's ``__cause__``.
         """
-        stage = "preprocess_data"
-        try:
-            ready = self._preprocess(data)
-            stage = "predict"
-            answer = self._predict(self.model, ready)
-            stage = "postprocess_data"
-            return self._postprocess(answer)
-        except Exception as error:
-            next_step = "preview(data) shows what each stage was given."
-            raise StageError.from_exception(self.runner.__name__, stage, error, next_step) from error
+        return answer(self.runner, self.model, data, "preview(data) shows what each stage was given.")
 
     def preview(self, data: Any) -> Preview:
         """Send a sample through the three stages, and keep what each of them returns."""
@@ -87,7 +78,7 @@ class LoadedModel:
         return f"<LoadedModel {self.version.reference}: {self.runner.__name__}>"
 
 
-def load(reference: str, device: str | None = None) -> LoadedModel:
+def load(reference: str, device: str | None = None, *, from_source: bool = False) -> LoadedModel:
     """Load a version.
 
     Parameters
@@ -97,6 +88,8 @@ def load(reference: str, device: str | None = None) -> LoadedModel:
     device
         Where tensors go, such as ``cpu`` or ``cuda:1``; None leaves each where it was when it was registered, if that
         is here, else it goes to the CPU.
+    from_source
+        Compile what was written in the notebook anew, from ``runner.py``, as under another Python version.
 
     Returns
     -------
@@ -107,7 +100,7 @@ def load(reference: str, device: str | None = None) -> LoadedModel:
     ------
     InvalidReference, NotFound
         The reference cannot be read, or names nothing.
-    WrongPython, MissingRequirement
+    WrongPython, MissingRequirement, LocalModuleConflict
         The version does not run in this process.
     Damaged
         Something of it is missing, or is not what was written.
@@ -117,12 +110,14 @@ def load(reference: str, device: str | None = None) -> LoadedModel:
     registry = open_registry()
     state, revision = registry.resolve(parse_reference(reference))
     version = Version.of(registry, state, revision)
-    _check_environment(version)
-    runner, model = load_manifest(version.manifest, registry.blobs, device)
+    check_environment(version)
+    runner, model = load_manifest(version.manifest, registry.blobs, device, from_source=from_source)
     return LoadedModel(runner, model, version)
 
 
-def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -> tuple[Runner, Any]:
+def load_manifest(
+    manifest: Manifest, blobs: Blobs, device: str | None = None, *, from_source: bool = False
+) -> tuple[Runner, Any]:
     """Load what a manifest describes, whether it is registered or not.
 
     Parameters
@@ -131,8 +126,8 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
         The manifest.
     blobs
         Where its contents are.
-    device
-        As `load` takes it.
+    device, from_source
+        As `load` takes them.
 
     Returns
     -------
@@ -141,7 +136,9 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
     model : object
         The model, as `predict` gets it.
     """
-    code = _load_code(blobs, manifest.code.place) if manifest.code else {}
+    code = load_code(manifest, blobs, from_source=from_source)
+    if manifest.modules:
+        make_importable(manifest.modules, blobs)
     count = len(manifest.pickles.pieces)
     views = blobs.map([*manifest.pickles.pieces, *manifest.pickles.buffers])
     unpickler = BufferUnpickler(views[:count], views[count:])
@@ -150,6 +147,8 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
         for name in manifest.pickles.objects:
             try:
                 loaded[name] = unpickler.load()
+            except VesslError:
+                raise
             except Exception as error:  # an import that is not here, a class that changed: whatever unpickling raises
                 kind = manifest.runner if name == "runner" else manifest.model
                 raise CannotLoad(
@@ -165,12 +164,53 @@ def load_manifest(manifest: Manifest, blobs: Blobs, device: str | None = None) -
     return runner, loaded.get("model")
 
 
-def _load_code(blobs: Blobs, place: Place) -> dict[str, Any]:
+def captured(name: str) -> Any:
+    """Give a value that a version's ``runner.py`` asks for, because it has no source, or a module of the version's own.
+
+    Parameters
+    ----------
+    name
+        The global name that the value had in the notebook, or the module's name.
+
+    Returns
+    -------
+    object
+        The value. A module can be imported from then on; one that can be already is not looked for in the version.
+
+    Raises
+    ------
+    CannotLoad
+        ``VESSL_NB_VERSION``, which says of which version ``runner.py`` is, is not set.
+    NotFound
+        The version has no such value.
+    """
+    reference = os.environ.get("VESSL_NB_VERSION", "")
+    if not reference and (module := _import_if_here(name)):
+        return module
+    if not reference:
+        raise CannotLoad(
+            f"runner.py asks for {name!r}, and it is not known of which version it is.",
+            "Run it as: VESSL_NB_VERSION=iris:3 python runner.py",
+        )
+    loaded = _load_once(reference)
+    for function in functions_of(loaded.runner):
+        if name in function.__globals__:
+            return function.__globals__[name]
+    if any(path.partition("/")[0].partition(".")[0] == name for path in loaded.version.manifest.modules):
+        return importlib.import_module(name)
+    raise NotFound(f"{reference} has no value {name!r}.", "Is it the version that this runner.py is of?")
+
+
+def _import_if_here(name: str) -> Any:
     try:
-        code = marshal.loads(blobs.view(place))  # noqa: S302  # as with pickles
-    except (ValueError, TypeError, EOFError) as error:
-        raise CannotLoad(f"Cannot load the byte code: {error}", "Load it from another copy of the registry.") from error
-    return dict(code)
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+@functools.lru_cache(maxsize=1)
+def _load_once(reference: str) -> LoadedModel:
+    return load(reference)
 
 
 def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dict[str, str], volume: Path) -> Any:
@@ -209,19 +249,21 @@ def working_directory(folder: Path) -> Iterator[None]:
             os.chdir(before or "/")
 
 
-def _check_environment(version: Version) -> None:
+def check_environment(version: Version) -> None:
     """Refuse a version that cannot run here, before any of its code does."""
-    here = ".".join(platform.python_version_tuple()[:2])
     manifest = version.manifest
-    if manifest.code and manifest.code.python != here:
-        raise WrongPython(
-            f"{version.reference} holds byte code of Python {manifest.code.python}; this is Python {here}.",
-            f"Load it with Python {manifest.code.python}, or register it again from here.",
-        )
-    if missing := missing_requirements(requirement.line for requirement in manifest.requirements):
-        said = [f"{line} ({there} is installed)" if there else line for line, there in missing.items()]
+    missing = missing_requirements(requirement.line for requirement in manifest.requirements)
+    inferred = {item.line for item in manifest.requirements if item.reason != "declared"}
+    # What was inferred says what the version was registered with, not that nothing else would do.
+    others = {line: there for line, there in missing.items() if line in inferred and there is not None}
+    if others:
+        said = ", ".join(f"{line} ({there} is installed)" for line, there in others.items())
+        warnings.warn(f"{version.reference} was registered with other packages than are here: {said}.", stacklevel=3)
+    missing = {line: there for line, there in missing.items() if line not in others}
+    if missing:
+        said = ", ".join(f"{line} ({there} is installed)" if there else line for line, there in missing.items())
         raise MissingRequirement(
-            f"{version.reference} needs what is not installed here: {', '.join(said)}.",
+            f"{version.reference} needs what is not installed here: {said}.",
             f"pip install {' '.join(map(repr, missing))}",
             missing=missing,
         )

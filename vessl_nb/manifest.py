@@ -7,7 +7,7 @@ a field may be added and when the format's number must be raised stands in `vess
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,22 +48,77 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     python: str
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """A global name that the runner's code uses, and whose value is therefore in the pickles.
+class Capture(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A name that the runner's code uses, or the model's, and whose value is therefore in the pickles.
 
     Attributes
     ----------
     name
-        Its name; with a number and a colon before it, where it is in another namespace than the runner's.
+        Its name; an attribute of a class has the class before it.
+    kind
+        How the code reaches it: as a global name, from a closure, as a parameter's default, as an attribute of a class.
     type
-        The full name of its value's type, such as ``numpy.ndarray``.
+        The full name of its value's type, such as ``numpy.ndarray``; ``function`` and ``class`` for what was written.
     size
-        What it adds to the pickles, in bytes, buffers included.
+        What it adds to the pickles, in bytes, buffers included; 0 for functions and classes.
+    place
+        Where it was defined, such as ``In[3]``; empty where that is not known.
+    users
+        The functions and classes that use it.
+    secret
+        Why it looks like a secret, in words; empty where it does not.
     """
 
     name: str
+    kind: Literal["global", "closure", "default", "attribute"] = "global"
     type: str
     size: Size
+    place: str = ""
+    users: list[str] = []
+    secret: str = ""
+
+
+class Written(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where the source of a function is.
+
+    Attributes
+    ----------
+    name
+        Its qualified name, without the comprehensions that it may be in.
+    place
+        Which of those with this name it is, counted from 0 in the order of their places.
+    module
+        The module that has it; empty for ``runner.py``.
+    """
+
+    name: str
+    place: int = 0
+    module: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """``runner.py``: the readable source of what was written in the notebook.
+
+    Attributes
+    ----------
+    place
+        Its text.
+    written
+        Where the source of each function in the pickles is, by the key that the pickles have in its place.
+    unwritten
+        What could not be written down, in sentences; functions of which this is said have no place in `written`.
+    """
+
+    place: Place
+    written: dict[str, Written] = {}
+    unwritten: list[str] = []
+
+
+class Signature(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a client sends and gets, as JSON Schema (draft 2020-12) of plain JSON; empty where nothing is known."""
+
+    input: dict[str, Any] = {}
+    output: dict[str, Any] = {}
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -103,9 +158,11 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         The byte code that goes with them; None where no function travels with the version (the runner was imported
         from an installed module), so that any Python can load it.
     captures
-        The global names whose values are in the pickles.
+        The names whose values are in the pickles.
     source
-        ``runner.py``, the readable source of what was written in the notebook; None where none could be found.
+        ``runner.py``; None where nothing was written in a notebook.
+    modules
+        The files of local modules and packages, by their paths where they are imported from, such as ``helper.py``.
     props
         What `save_model` returned; None where it is not overridden.
     artifacts
@@ -114,6 +171,10 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         All files of the volume by path, those included that the model had before.
     requirements, env
         The packages, and the names of the environment variables, that the version needs.
+    reads
+        The names of the environment variables that the code reads, whether they are among those or not.
+    signature
+        What a client sends and gets; None where nothing is known of it.
     python, packages
         The Python version, and those of the packages behind the pickles, that the version was registered with.
     origin
@@ -125,12 +186,15 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     pickles: Pickles
     code: Code | None = None
     captures: list[Capture] = []
-    source: Place | None = None
+    source: Source | None = None
+    modules: dict[str, Place] = {}
     props: dict[str, str] | None = None
     artifacts: dict[str, str] = {}
     files: dict[str, Place] = {}
     requirements: list[Requirement] = []
     env: list[str] = []
+    reads: list[str] = []
+    signature: Signature | None = None
     python: str
     packages: dict[str, str] = {}
     origin: Origin = Origin()
@@ -141,7 +205,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             *self.pickles.pieces,
             *self.pickles.buffers,
             *([self.code.place] if self.code else []),
-            *([self.source] if self.source else []),
+            *([self.source.place] if self.source else []),
+            *self.modules.values(),
             *self.files.values(),
         ]
 

@@ -8,18 +8,23 @@ class, a closure and the model share is one object after loading, as it was befo
 
 from __future__ import annotations
 
+import builtins
+import dataclasses
 import functools
 import types
 import typing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vessl_nb.capture.generated import implementations_of, without_generated
 from vessl_nb.capture.unpicklable import explain_unpicklable
 from vessl_nb.capture.wide_views import warn_of_wide_views
-from vessl_nb.manifest import Capture
 from vessl_nb.storage import restore
 from vessl_nb.storage.blobs import Later  # noqa: TC001  # a dataclass's annotations are looked at
 from vessl_nb.storage.pickling import BufferPickler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NO_MODEL = object()
 """Stands for a model that is not pickled; None may be one that is."""
@@ -40,20 +45,23 @@ class Captured:
         The buffers that left them, in order.
     code
         The byte code of the functions in them, by key.
-    captures
-        What the functions' global names are, without modules, classes and functions.
+    functions
+        A function of this process with each of these codes, by the same keys.
     values
-        The captures' values, by name.
+        The values of the functions' global names, without modules, classes and functions.
     written
         The classes and functions that travel by value, those that others need first.
+    modules
+        The modules of the classes and functions that travel by name, each with one of them.
     """
 
     pieces: list[memoryview]
     buffers: list[memoryview | Later]
     code: dict[str, types.CodeType]
-    captures: list[Capture]
+    functions: dict[str, types.FunctionType]
     values: dict[str, Any]
     written: list[Any]
+    modules: dict[str, str]
 
 
 def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
@@ -76,7 +84,7 @@ def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
     CannotPickle
         Something cannot leave this process; names the way to it, and the way out.
     """
-    pickler = _Pickler()
+    pickler = NotebookPickler()
     _dump(pickler, runner_cls, runner_cls.__qualname__, _CREATE_IT_THERE)
     if model is not NO_MODEL:
         _dump(pickler, model, "model", "Give the runner save_model and load_model, or remove it.")
@@ -85,13 +93,14 @@ def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
         pickler.pieces(),
         pickler.buffers,
         {key: _without_file(code) for code, key in pickler.code.items()},
-        _measure(pickler.captures),
+        {pickler.code[function.__code__]: function for function in pickler.functions},
         pickler.captures,
         pickler.written[::-1],
+        pickler.modules,
     )
 
 
-class _Pickler(BufferPickler):
+class NotebookPickler(BufferPickler):
     """Pickles by value what was written in the notebook, code apart, and notes what it meets.
 
     Attributes
@@ -102,11 +111,17 @@ class _Pickler(BufferPickler):
         The values of the global names that functions use, by name.
     written
         The classes and functions that travel by value, in the order met.
+    functions
+        The functions that travel by value, in the order met.
+    modules
+        The modules of the classes and functions that travel by name, each with the first of them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.code: dict[types.CodeType, str] = {}
+        self.functions: list[types.FunctionType] = []
+        self.modules: dict[str, str] = {}
         self.captures: dict[str, Any] = {}
         self.written: list[Any] = []
         self._counts: dict[str, int] = {}
@@ -114,23 +129,25 @@ class _Pickler(BufferPickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """Put keys in place of code, and leave out what is this process's own."""
-        if isinstance(obj, types.CodeType):
+        if type(obj) is types.CodeType:
             return restore.code, (self._key_of(obj),)
-        if isinstance(obj, functools._lru_cache_wrapper) and _is_main(obj):  # noqa: SLF001  # its only name
-            return restore.cached, (obj.__wrapped__, obj.cache_parameters())
-        if isinstance(obj, typing.NewType) and _is_main(obj):
-            return restore.new_type, (obj.__name__, obj.__supertype__)
+        special = _SPECIAL.get(type(obj))
+        if special is not None and (reduced := special(obj)) is not None:
+            return reduced
         reduced = super().reducer_override(obj)
         if reduced is NotImplemented:
+            if isinstance(obj, type | types.FunctionType | types.BuiltinFunctionType) and obj.__module__:
+                self.modules.setdefault(obj.__module__, obj.__qualname__)
             return reduced
         if isinstance(obj, types.FunctionType):
             _, (_, variables, *_), (_, state), *_ = reduced
             variables.pop("__file__", None)
+            self.functions.append(obj)
             self._note_written(obj)
             self._note_captures(obj, state["__globals__"])
         elif reduced[0].__name__ in _TRACKER_POSITION:
             self._note_written(obj)
-            reduced = _without_tracker(reduced)
+            reduced = without_generated(obj, _without_tracker(reduced))
         return reduced
 
     def _key_of(self, code: types.CodeType) -> str:
@@ -152,23 +169,17 @@ class _Pickler(BufferPickler):
         )
 
 
+def is_shells_open(obj: Any) -> bool:
+    """Tell whether something is what IPython puts in place of ``open`` in a notebook."""
+    return isinstance(obj, types.FunctionType) and obj.__code__.co_name == "_modified_open"
+
+
 def full_name(cls: type) -> str:
     """Name a type with its module, such as ``numpy.ndarray``; builtins go without."""
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _measure(captures: dict[str, Any]) -> list[Capture]:
-    """Measure what each capture adds, by pickling them once more; buffers are not copied for it."""
-    pickler = _Pickler()
-    measured = []
-    for name, value in captures.items():
-        before = pickler.length()
-        pickler.dump(value)
-        measured.append(Capture(name=name, type=full_name(type(value)), size=pickler.length() - before))
-    return measured
-
-
-def _dump(pickler: _Pickler, value: Any, name: str, way_out: str) -> None:
+def _dump(pickler: NotebookPickler, value: Any, name: str, way_out: str) -> None:
     try:
         pickler.dump(value)
     except Exception as error:  # whatever a class's own __getstate__ or __reduce__ raises
@@ -179,10 +190,38 @@ def _dump(pickler: _Pickler, value: Any, name: str, way_out: str) -> None:
 
 def _check_alone(value: Any, name: str) -> None:
     try:
-        _Pickler().dump(value)
+        NotebookPickler().dump(value)
     except Exception as error:
         raise explain_unpicklable(value, name, error, _CREATE_IT_THERE) from error
 
+
+def _reduce_cache(obj: Any) -> Any:
+    return (restore.cached, (obj.__wrapped__, obj.cache_parameters())) if _is_main(obj) else None
+
+
+def _reduce_new_type(obj: Any) -> Any:
+    return (restore.new_type, (obj.__name__, obj.__supertype__)) if _is_main(obj) else None
+
+
+def _reduce_forward_reference(obj: Any) -> Any:
+    return typing.ForwardRef, (obj.__forward_arg__,)  # it keeps code, of which this is the source
+
+
+def _reduce_function(obj: Any) -> Any:
+    if is_shells_open(obj):
+        return getattr, (builtins, "open")
+    by_type = implementations_of(obj)
+    return (restore.single_dispatch, (), by_type, None, None, restore.single_dispatch_state) if by_type else None
+
+
+_SPECIAL: dict[type, Callable[[Any], Any]] = {
+    functools._lru_cache_wrapper: _reduce_cache,  # noqa: SLF001  # its only name
+    typing.ForwardRef: _reduce_forward_reference,
+    typing.NewType: _reduce_new_type,
+    type(dataclasses.MISSING): lambda _: "MISSING",
+    types.FunctionType: _reduce_function,
+}
+"""How objects are taken apart that cloudpickle would take apart otherwise; None leaves one to cloudpickle."""
 
 _TRACKER_POSITION = {"_make_skeleton_class": 4, "_make_skeleton_enum": 5}
 """Where cloudpickle's functions take the id by which a class is tracked."""

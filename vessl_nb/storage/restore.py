@@ -6,6 +6,8 @@ never moved, and never take other arguments: what changes gets a new name here.
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import functools
 import typing
 from contextvars import ContextVar
@@ -50,9 +52,68 @@ def cached(function: Any, parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
 
+def single_dispatch() -> Any:
+    """Make a ``functools.singledispatch`` function that has no implementations yet."""
+    return functools.singledispatch(lambda *_: None)
+
+
+def single_dispatch_state(function: Any, implementations: dict[type, Any]) -> Any:
+    """Give a ``functools.singledispatch`` function its implementations, by type."""
+    for cls, implementation in implementations.items():
+        function.register(cls)(implementation)
+    return functools.update_wrapper(function, implementations[object])
+
+
 def new_type(name: str, supertype: Any) -> Any:
     """Make a ``typing.NewType``."""
     return typing.NewType(name, supertype)
+
+
+def named_tuple(name: str, fields: tuple[str, ...], defaults: dict[str, Any]) -> type:
+    """Make a named tuple."""
+    given = [defaults[field_name] for field_name in fields if field_name in defaults]
+    return collections.namedtuple(name, fields, defaults=given)  # noqa: PYI024  # as it was made
+
+
+def dataclass_state(cls: type, state: Any) -> type:
+    """Give a dataclass its attributes, and let ``dataclass`` write the methods that it wrote before.
+
+    Parameters
+    ----------
+    cls
+        The class, without attributes.
+    state
+        As cloudpickle sets it.
+    """
+    from cloudpickle.cloudpickle import _class_setstate  # noqa: PLC0415  # whose state it is
+
+    _class_setstate(cls, state)
+    fields, annotations = vars(cls)["__dataclass_fields__"], dict(vars(cls).get("__annotations__", {}))
+    own = {name: fields[name] for name in annotations if name in fields and not _is_class_variable(fields[name])}
+    kept = {name: vars(cls)[name] for name in own if name in vars(cls)}
+    for name, was in own.items():
+        again = {part: getattr(was, part) for part in _FIELD}
+        setattr(cls, name, dataclasses.field(**again))
+    # What the annotations name need not exist here, and only these two kinds mean something.
+    cls.__annotations__ = {name: dataclasses.InitVar[Any] if _is_init_only(was) else Any for name, was in own.items()}
+    parameters = vars(cls)["__dataclass_params__"]
+    dataclasses.dataclass(**{part: getattr(parameters, part) for part in _DATACLASS})(cls)
+    cls.__annotations__, cls.__dataclass_fields__ = annotations, fields  # type: ignore[attr-defined]
+    for name, value in kept.items():  # the members of slots, where it has any
+        setattr(cls, name, value)
+    return cls
+
+
+_FIELD = ("default", "default_factory", "init", "repr", "hash", "compare", "metadata", "kw_only")
+_DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+
+
+def _is_class_variable(field: dataclasses.Field[Any]) -> bool:
+    return bool(field._field_type.name == "_FIELD_CLASSVAR")  # type: ignore[attr-defined]  # noqa: SLF001  # no public way
+
+
+def _is_init_only(field: dataclasses.Field[Any]) -> bool:
+    return bool(field._field_type.name == "_FIELD_INITVAR")  # type: ignore[attr-defined]  # noqa: SLF001  # as above
 
 
 def torch_storage(buffer: Any, device: str) -> Any:
