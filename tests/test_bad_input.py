@@ -951,21 +951,25 @@ class TestElsewhere:
 
     def test_another_python(self, monkeypatch, snapshot):
         with monkeypatch.context() as patched:
-            patched.setattr(staging, "_minor_version", lambda: "3.99")
-            register()
-        here = ".".join(map(str, sys.version_info[:2]))
-        with self.cannot_load(WrongPython, snapshot, "iris:1", "of Python 3.99", f"is Python {here}", "register it"):
+            patched.setattr(staging, "minor_version", lambda: "3.99")
+            namespace = {"vessl": vessl, "__name__": "__main__"}
+            exec("class R(vessl.RunnerBase):\n    @staticmethod\n    def predict(model, data): return data", namespace)
+            vessl.register_model("iris", None, namespace["R"], "m", check=False)
+        words = ["source of R.predict was not found", "that of Python 3.99", "register it"]
+        with self.cannot_load(WrongPython, snapshot, *words):
             vessl.load("iris")
 
     def test_a_requirement_that_is_not_installed(self, snapshot):
-        register(requirements=["numpy", "not-a-package-of-anyone>=1"])
+        with pytest.warns(UserWarning, match="not-a-package-of-anyone>=1 is declared, but is not installed here"):
+            register(requirements=["numpy", "not-a-package-of-anyone>=1"])
         words = ["iris:1", "not installed here: not-a-package-of-anyone>=1", "pip install 'not-a-package-of-anyone>=1'"]
         with self.cannot_load(MissingRequirement, snapshot, *words) as caught:
             vessl.load("iris")
         assert caught.value.missing == ["not-a-package-of-anyone>=1"]
 
     def test_a_requirement_that_is_installed_in_another_version(self, snapshot):
-        register(requirements=["numpy==0.1", "pandas"])
+        with pytest.warns(UserWarning, match="numpy==0.1 is declared, but"):
+            register(requirements=["numpy==0.1", "pandas"])
         there = importlib.metadata.version("numpy")
         words = ["iris:1", f"numpy==0.1 ({there} is installed)", "pip install 'numpy==0.1'"]
         with self.cannot_load(MissingRequirement, snapshot, *words) as caught:

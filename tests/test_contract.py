@@ -135,7 +135,7 @@ def test_the_parameters_are_the_sdks_in_its_order_and_all_others_by_keyword_only
     positional = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
     assert list(positional.items()) == list(expected.items())
     further = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
-    assert [p.name for p in further] == ["sample", "tags", "aliases", "description", "env", "kwargs"]
+    assert [p.name for p in further] == ["sample", "tags", "aliases", "description", "env", "check", "store_examples", "kwargs"]
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in further[:-1])
     assert further[-1].kind is inspect.Parameter.VAR_KEYWORD
 
@@ -603,7 +603,7 @@ class TestTorch:
 
     def test_torch_is_among_the_requirements_once(self):
         net = torch.nn.Linear(1, 1)
-        assert vessl.register_torch_model("net", None, net).requirements == ("torch",)
+        assert vessl.register_torch_model("net", None, net).requirements[0].startswith("torch==")
         version = vessl.register_torch_model("net", None, net, requirements=["Torch>=2", "numpy"])
         assert version.requirements == ("Torch>=2", "numpy")
 

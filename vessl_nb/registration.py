@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.capture.artifacts import check_artifacts
-from vessl_nb.capture.requirements import check_requirements, with_package
+from vessl_nb.capture.requirements import check_requirements
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.registry.models import organization_from
 from vessl_nb.registry.names import Tag, check_alias, check_name, check_number, check_tags, check_text
@@ -38,6 +38,8 @@ def register_model(
     aliases: Sequence[str] | None = None,
     description: str = "",
     env: Sequence[str] | None = None,
+    check: bool = True,
+    store_examples: bool = True,
     **kwargs: Any,
 ) -> Version:
     """Register a model for serving.
@@ -54,7 +56,7 @@ def register_model(
     model_instance
         The model. It may be left out for an existing number whose files the runner's `load_model` reads.
     requirements
-        Python packages that the version needs, as pip takes them.
+        Python packages that the version needs, as pip takes them; those that its code and its model import are added.
     artifacts
         Local paths to paths in the model's volume. A ``*`` may only be the whole last component, on both sides, and
         takes the folder's whole tree; a trailing slash means the same.
@@ -69,6 +71,10 @@ def register_model(
         What it is, in words.
     env
         Names of environment variables that the runner needs.
+    check
+        Prove in a clean process that the version answers the samples as it does here, before it is registered.
+    store_examples
+        Keep the samples, with their outputs, as the version's examples.
     **kwargs
         ``organization_name``.
 
@@ -87,6 +93,8 @@ def register_model(
         The model, or a name that the runner takes along, cannot leave this process.
     StageError
         A sample failed in one of the stages, or `save_model` raised.
+    CheckFailed
+        The version did not answer a sample in a clean process as it does here.
     RegistryError
         The registry's folder cannot be used as it is.
     """
@@ -97,6 +105,8 @@ def register_model(
         check_requirements(requirements),
         check_artifacts(artifacts),
         [] if sample is None else list(sample) if isinstance(sample, list) else [sample],
+        check,
+        store_examples,
         check_tags(tags),
         _check_aliases(aliases),
         check_text("description", description),
@@ -124,6 +134,8 @@ def register_torch_model(
     aliases: Sequence[str] | None = None,
     description: str = "",
     env: Sequence[str] | None = None,
+    check: bool = True,
+    store_examples: bool = True,
     **kwargs: Any,
 ) -> Version:
     """Register a torch module for serving: its prediction is ``model(data)``, in eval mode, without gradients.
@@ -139,8 +151,8 @@ def register_torch_model(
     preprocess_data, postprocess_data
         Functions of one argument; the identity where they are left out.
     requirements
-        As `register_model` takes them; ``torch`` is added.
-    sample, tags, aliases, description, env, **kwargs
+        As `register_model` takes them; torch itself is among those that are added.
+    sample, tags, aliases, description, env, check, store_examples, **kwargs
         As `register_model` takes them.
 
     Returns
@@ -170,12 +182,14 @@ def register_torch_model(
             model_number,
             runner,
             model_instance,
-            with_package(check_requirements(requirements), "torch"),
+            requirements,
             sample=sample,
             tags=tags,
             aliases=aliases,
             description=description,
             env=env,
+            check=check,
+            store_examples=store_examples,
             **kwargs,
         )
 

@@ -129,6 +129,39 @@ def preview(runner_cls: Runner, sample: Any, model: Any = None) -> Preview:
     return run_stages(check_runner(runner_cls), sample, model)
 
 
+def answer(runner_cls: Runner, model: Any, data: Any, next_step: str = "") -> Any:
+    """Answer one request: preprocess, predict, postprocess.
+
+    Parameters
+    ----------
+    runner_cls, model
+        The runner, and the model that `predict` gets.
+    data
+        What a client sends.
+    next_step
+        What the error says is to be done where a stage fails.
+
+    Returns
+    -------
+    object
+        What the client gets.
+
+    Raises
+    ------
+    StageError
+        The runner's code raised; what it raised is the error's ``__cause__``.
+    """
+    stage = "preprocess_data"
+    try:
+        ready = runner_cls.preprocess_data(data)
+        stage = "predict"
+        predicted = runner_cls.predict(model, ready)
+        stage = "postprocess_data"
+        return runner_cls.postprocess_data(predicted)
+    except Exception as error:
+        raise StageError.from_exception(runner_cls.__name__, stage, error, next_step) from error
+
+
 def run_stages(runner_cls: Runner, sample: Any, model: Any) -> Preview:
     """Do what `preview` does, with a runner that is known to keep the contract."""
     # What a person sees is drawn at once: a later stage may change the value in place.

@@ -7,7 +7,7 @@ import platform
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +15,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.capture.artifacts import find_artifacts
-from vessl_nb.capture.origin import find_origin
+from vessl_nb.capture.inventory import refuse, take_inventory, undefined_in, unpicklable_in, warn
+from vessl_nb.capture.names import find_names
+from vessl_nb.capture.origin import find_origin, package_versions
 from vessl_nb.capture.pickles import NO_MODEL, capture, full_name
-from vessl_nb.capture.requirements import package_versions
+from vessl_nb.capture.signature import infer_signature
 from vessl_nb.capture.source import write_source
-from vessl_nb.errors import Damaged, InvalidArgument, StageError
+from vessl_nb.checking import clean_process, run_check
+from vessl_nb.definitions import minor_version
+from vessl_nb.errors import Damaged, InvalidArgument, RegistryError, StageError
 from vessl_nb.loading import call_load_model, working_directory
-from vessl_nb.manifest import Code, Manifest, Pickles, Requirement, encode_manifest
+from vessl_nb.manifest import Code, Manifest, Pickles, Source, encode_manifest
 from vessl_nb.registry.documents import Registered
+from vessl_nb.registry.garbage import collect_garbage
 from vessl_nb.registry.names import Tag, check_text
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import copy_files, files_of
-from vessl_nb.runner import STAGES, Runner, overrides
+from vessl_nb.runner import Runner, overrides
+from vessl_nb.stages import answer
 from vessl_nb.storage.disk import copy_file
 from vessl_nb.storage.pickling import LARGE_PIECE
 from vessl_nb.values.encoding import encode, encode_loosely
@@ -35,12 +41,16 @@ from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from vessl_nb.capture.inventory import Inventory
+    from vessl_nb.capture.names import Names
     from vessl_nb.capture.pickles import Captured
-    from vessl_nb.manifest import Origin
+    from vessl_nb.capture.source import Source as Text
+    from vessl_nb.checking import CleanProcess
+    from vessl_nb.manifest import Origin, Signature
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import ModelState, RepositoryState
-    from vessl_nb.storage.blobs import Blobs, Place
+    from vessl_nb.storage.blobs import Blobs, Content, Place
     from vessl_nb.storage.writers import Pins
 
 
@@ -51,6 +61,8 @@ class Said:
     requirements: list[str]
     artifacts: dict[str, str]
     samples: list[Any]
+    check: bool
+    store_examples: bool
     tags: dict[str, Tag]
     aliases: list[str]
     description: str
@@ -89,7 +101,9 @@ class Staged:
     props: dict[str, str] | None
     examples: list[dict[str, Any]]
     captured: Captured
-    source: bytes
+    inventory: Inventory
+    source: Text
+    signature: Signature | None
     packages: dict[str, str]
     origin: Origin
     local_files: dict[str, Path]
@@ -115,12 +129,16 @@ def register(target: Target, before: RepositoryState | None, runner: Runner, ins
     Version
         The new version.
     """
+    names = find_names([runner, type(instance)])
+    refuse(undefined_in(names))
+    refuse(unpicklable_in(find_names([runner])))  # what the model's classes hold is better found on the way to it
     while True:
         existing = target.model(before)
-        with _staging_folder() as folder:
-            staged = _stage(target, existing, runner, instance, said, folder)
+        is_checked = said.check and bool(said.samples)
+        with _staging_folder() as folder, clean_process(said.env) if is_checked else nullcontext() as process:
+            staged = _stage(target, existing, runner, instance, said, names, folder)
             try:
-                return _commit(target, before, existing, staged, said)
+                return _commit(target, before, existing, staged, said, process)
             except _Overtaken as overtaken:
                 before = overtaken.state
 
@@ -134,9 +152,15 @@ class _Overtaken(Exception):
 
 
 def _stage(
-    target: Target, existing: ModelState | None, runner: Runner, instance: Any, said: Said, staging: Path
+    target: Target,
+    existing: ModelState | None,
+    runner: Runner,
+    instance: Any,
+    said: Said,
+    names: Names,
+    staging: Path,
 ) -> Staged:
-    """Do everything that may fail: save, find the files, answer the samples, pickle."""
+    """Do everything that may fail: save, find the files, answer the samples, pickle, and look at what goes along."""
     props = _save(runner, instance, staging) if instance is not None and overrides(runner, "save_model") else None
     local_files = _find_files(said.artifacts, staging)
     old_files = files_of(target.registry, existing) if existing else {}
@@ -149,13 +173,23 @@ def _stage(
     # The samples run first: whatever they leave behind in the model is then the same in pickles and buffers.
     examples = [_answer(runner, model, sample) for sample in said.samples]
     captured = capture(runner, instance if is_pickled else NO_MODEL)
+    known = {id(definition) for definition in names.definitions}
+    if any(id(written) not in known for written in captured.written):  # classes deep inside the model
+        names = find_names([runner, *captured.written])
+        refuse(undefined_in(names))
+    inventory = take_inventory(
+        runner, names, declared=said.requirements, env=said.env, behind=captured.modules if is_pickled else ()
+    )
+    warn(inventory.remarks)
     return Staged(
         runner,
         full_name(type(instance)) if is_pickled else "",
         props,
         examples,
         captured,
-        write_source(captured).encode(),
+        inventory,
+        write_source(runner, captured, names, inventory.modules.top_level),
+        infer_signature(runner, examples),
         package_versions([type(instance), *map(type, captured.values.values())]),
         find_origin(),
         local_files,
@@ -164,13 +198,30 @@ def _stage(
 
 
 def _commit(
-    target: Target, before: RepositoryState | None, existing: ModelState | None, staged: Staged, said: Said
+    target: Target,
+    before: RepositoryState | None,
+    existing: ModelState | None,
+    staged: Staged,
+    said: Said,
+    process: CleanProcess | None,
 ) -> Version:
     """Put all that a version holds on disk, and then its document; _Overtaken where its model changed meanwhile."""
-    with target.registry.pins() as pins:
-        written = _write_blobs(
-            target.registry.blobs, _known_places(target.registry, before, existing), pins, staged, said
-        )
+    with _taken_back(target.registry) as added, target.registry.pins() as pins:
+        known = _known_places(target.registry, before, existing)
+        manifest, written = _write_blobs(target.registry.blobs, known, pins, staged, said)
+        if process is not None:
+            places = [*manifest.places(), written.manifest, *([written.examples] if written.examples else [])]
+            added += [place.home for place in places]
+            check = run_check(
+                process,
+                target.registry.folder,
+                manifest,
+                staged.examples,
+                captured=staged.captured,
+                alive=pins.stay_alive,
+            )
+            written = msgspec.structs.replace(written, check=check)
+            added.clear()
 
         def decide(state: RepositoryState) -> Body:
             model = target.model(state)
@@ -187,45 +238,76 @@ def _commit(
     return Version.of(target.registry, state, state.models[body.number].revisions[body.revision - 1])
 
 
-def _write_blobs(blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, said: Said) -> Registered:
-    """Put all that a version holds on disk; give its document, but for number and revision."""
+@contextmanager
+def _taken_back(registry: Registry) -> Iterator[list[str]]:
+    """Free, where something fails, the blobs whose digests are listed meanwhile, unless somebody else wants them."""
+    added: list[str] = []
+    try:
+        yield added
+    except BaseException:
+        if added:
+            with suppress(RegistryError):  # then the next gc frees them
+                collect_garbage(registry, only=set(added))
+        raise
+
+
+def _write_blobs(
+    blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, said: Said
+) -> tuple[Manifest, Registered]:
+    """Put all that a version holds on disk; give its manifest, and its document, but for number and revision."""
     captured = staged.captured
     code = marshal.dumps(captured.code, 2) if captured.code else b""  # version 2: equal code is equal bytes
     # What was written by hand may hold a secret: it shares no blob with other versions, so that it can be purged.
     small = [piece for piece in captured.pieces if piece.nbytes < LARGE_PIECE]
     large = [piece for piece in captured.pieces if piece.nbytes >= LARGE_PIECE]
+    modules = staged.inventory.modules.files
+    sources = [path for path, file in modules.items() if file.stat().st_size < LARGE_PIECE]
+    others = [path for path in modules if path not in sources]
     with ThreadPoolExecutor(1, "vessl_nb") as beside:  # while the large ones are hashed
-        storing = beside.submit(blobs.store, [*small, code, staged.source], pins)
-        shared, added_shared = blobs.store([*large, *captured.buffers, *staged.local_files.values()], pins, known)
+        written: list[Content] = [*small, code, staged.source.text.encode(), *(modules[path] for path in sources)]
+        storing = beside.submit(blobs.store, written, pins)
+        data: list[Content] = [
+            *large,
+            *captured.buffers,
+            *staged.local_files.values(),
+            *(modules[path] for path in others),
+        ]
+        shared, added_shared = blobs.store(data, pins, known)
     own, added_own = storing.result()
-    *small_places, code_place, source_place = own
-    places = {True: iter(small_places), False: iter(shared[: len(large)])}
-    pieces = [next(places[piece.nbytes < LARGE_PIECE]) for piece in captured.pieces]
-    buffers, files = shared[len(large) :][: len(captured.buffers)], shared[len(large) + len(captured.buffers) :]
+    ours, theirs = iter(own), iter(shared)
+    pieces = [next(ours if piece.nbytes < LARGE_PIECE else theirs) for piece in captured.pieces]
+    code_place, source_place = next(ours), next(ours)
+    buffers = [next(theirs) for _ in captured.buffers]
+    files = {path: next(theirs) for path in staged.local_files}
+    places = dict(zip(sources, ours, strict=True)) | dict(zip(others, theirs, strict=True))
     manifest = Manifest(
         runner=staged.runner.__name__,
         model=staged.model,
         pickles=Pickles(pieces=pieces, objects=["runner", "model"] if staged.model else ["runner"], buffers=buffers),
-        code=Code(place=code_place, python=_minor_version()) if code else None,
-        captures=captured.captures,
-        source=source_place if staged.source else None,
+        code=Code(place=code_place, python=minor_version()) if code else None,
+        captures=staged.inventory.captures,
+        source=Source(place=source_place, written=staged.source.written, unwritten=staged.source.unwritten)
+        if staged.source.text
+        else None,
+        modules={path: places[path] for path in modules},
         props=staged.props,
         artifacts=said.artifacts,
-        files={**staged.old_files, **dict(zip(staged.local_files, files, strict=True))},
-        requirements=[Requirement(line, "declared") for line in said.requirements],
+        files={**staged.old_files, **files},
+        requirements=staged.inventory.requirements,
         env=said.env,
+        reads=sorted(staged.inventory.reads),
+        signature=staged.signature,
         python=platform.python_version(),
         packages=staged.packages,
         origin=staged.origin,
     )
     pins.add({place.home for place in staged.old_files.values()})
     # Examples have a blob of their own, so that they can be purged.
-    example_places, added_examples = blobs.store(
-        [msgspec.json.encode(staged.examples)] if staged.examples else [], pins
-    )
+    examples = [msgspec.json.encode(staged.examples)] if staged.examples and said.store_examples else []
+    example_places, added_examples = blobs.store(examples, pins)
     [manifest_place], added_manifest = blobs.store([encode_manifest(manifest)], pins)
     held = {place.digest: place.length for place in (*manifest.places(), manifest_place, *example_places)}
-    return Registered(
+    return manifest, Registered(
         number=1,
         revision=1,
         manifest=manifest_place,
@@ -233,10 +315,11 @@ def _write_blobs(blobs: Blobs, known: list[Place], pins: Pins, staged: Staged, s
         runner=manifest.runner,
         size=sum(held.values()),
         added=added_own + added_shared + added_manifest + added_examples,
-        requirements=said.requirements,
+        requirements=[requirement.line for requirement in manifest.requirements],
         tags=said.tags,
         aliases=said.aliases,
         description=said.description,
+        unchecked=not said.check,
     )
 
 
@@ -301,14 +384,7 @@ def _load_from_files(
 def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
     """Send a sample through the stages; StageError where one fails."""
     encoded = encode(sample)  # before it runs: a stage may change it in place
-    value = sample
-    for stage in STAGES:
-        method = getattr(runner, stage)
-        try:
-            value = method(model, value) if stage == "predict" else method(value)
-        except Exception as error:
-            next_step = "Nothing was registered; `preview` shows what each stage was given."
-            raise StageError.from_exception(runner.__name__, stage, error, next_step) from error
+    value = answer(runner, model, sample, "Nothing was registered; `preview` shows what each stage was given.")
     return {"input": encoded, "output": encode_loosely(value)}
 
 
@@ -320,10 +396,6 @@ def _known_places(registry: Registry, state: RepositoryState | None, existing: M
         with suppress(Damaged):  # then nothing is shared with it
             known += registry.manifest(revision.registered.manifest).places() if revision else []
     return known
-
-
-def _minor_version() -> str:
-    return ".".join(platform.python_version_tuple()[:2])
 
 
 @contextmanager

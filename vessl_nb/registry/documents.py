@@ -36,6 +36,31 @@ class FilesAdded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     files: dict[str, Place]
 
 
+class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """How a version answered its samples in a clean process.
+
+    Attributes
+    ----------
+    passed
+        Whether it did, as it had before.
+    samples
+        How many there were.
+    remarks
+        What there is to say of it, in sentences: what differed within the tolerance, what was not deterministic, why
+        it failed.
+    seconds
+        How long it took.
+    python
+        The Python version that it ran under.
+    """
+
+    passed: bool
+    samples: int
+    remarks: list[str] = []
+    seconds: float
+    python: str
+
+
 class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A runner was registered: a model with the next number, or the next revision of a model that exists.
 
@@ -57,6 +82,10 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
         The packages it needs, for listings.
     tags, aliases, description
         What the user said of it. The aliases point at this revision from here on.
+    check
+        How it was checked before it was committed; None where it was not.
+    unchecked
+        The user did not want it checked; else a version without `check` had no sample.
     """
 
     number: Number
@@ -70,6 +99,8 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     tags: dict[str, str | int | float | bool | None] = {}
     aliases: list[str] = []
     description: str = ""
+    check: Check | None = None
+    unchecked: bool = False
 
 
 class AliasMoved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -78,6 +109,14 @@ class AliasMoved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     alias: str
     number: Number
     revision: Number
+
+
+class Checked(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A revision was checked again: this result counts from here on."""
+
+    number: Number
+    revision: Number
+    check: Check
 
 
 class Archived(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -112,7 +151,7 @@ class Purged(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     whole: bool = False
 
 
-Body = RepositoryCreated | ModelCreated | FilesAdded | Registered | AliasMoved | Archived | Deleted | Purged
+Body = RepositoryCreated | ModelCreated | FilesAdded | Registered | AliasMoved | Checked | Archived | Deleted | Purged
 
 KINDS: dict[str, type[Body]] = {
     "repository created": RepositoryCreated,
@@ -120,6 +159,7 @@ KINDS: dict[str, type[Body]] = {
     "files added": FilesAdded,
     "registered": Registered,
     "alias moved": AliasMoved,
+    "checked": Checked,
     "archived": Archived,
     "deleted": Deleted,
     "purged": Purged,

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from vessl_nb.registry.registry import Registry
 
 
-def collect_garbage(*, dry_run: bool = False) -> Collected:
+def collect_garbage(
+    registry: Registry | None = None, *, only: set[str] | None = None, dry_run: bool = False
+) -> Collected:
     """Free what nothing in the registry refers to any more; others may register and read meanwhile.
 
     Parameters
     ----------
+    registry
+        The registry; None for the one in use.
+    only
+        Digests of the blobs to look at; None for all.
     dry_run
         Free nothing.
 
@@ -31,10 +37,10 @@ def collect_garbage(*, dry_run: bool = False) -> Collected:
     RegistryError
         Something is damaged or of a newer format, so that it cannot be known what is referred to: nothing is freed.
     """
-    registry = open_registry()
+    registry = registry or open_registry()
     if not registry.exists():
         return Collected(0, 0, 0)
-    return collect(registry.folder, lambda: _references(registry), dry_run=dry_run)
+    return collect(registry.folder, lambda: _references(registry), only=only, dry_run=dry_run)
 
 
 def _references(registry: Registry) -> set[str]:

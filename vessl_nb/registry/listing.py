@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "reference", "number", "revision", "aliases", "created", "runner", "size", "added", "requirements", "description",
-    "archived",
+    "archived", "check",
 )  # fmt: skip
 
 
@@ -38,7 +38,8 @@ def versions(repository_name: str | None = None) -> pd.DataFrame:
         One row for each model, with its newest revision, and one for each older revision that an alias points at:
         ``reference``, ``number``, ``revision``, ``aliases`` (a tuple), ``created`` (UTC), ``runner`` (empty where
         nothing is registered that could be served), ``size`` and ``added`` (bytes), ``requirements`` (a tuple),
-        ``description``, ``archived``, and a column ``tags.<name>`` for each tag. Deleted models are left out.
+        ``description``, ``archived``, ``check`` (``passed``, ``failed``, or empty where it was not checked), and a
+        column ``tags.<name>`` for each tag. Deleted models are left out.
 
     Raises
     ------
@@ -135,4 +136,5 @@ def _row_of(
         said.description,
         tuple(said.requirements),
         archived,
+        "" if said.check is None else "passed" if said.check.passed else "failed",
     )

@@ -11,6 +11,7 @@ from vessl_nb.errors import NotFound, nearest
 from vessl_nb.registry.documents import (
     AliasMoved,
     Archived,
+    Checked,
     Deleted,
     FilesAdded,
     ModelCreated,
@@ -79,6 +80,13 @@ class ModelState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             if not revision.purged:
                 return revision
         return None
+
+    def with_check(self, body: Checked) -> ModelState:
+        """Give the model with a revision checked again."""
+        index = body.revision - 1
+        old = self.revisions[index]
+        new = replace(old, registered=replace(old.registered, check=body.check))
+        return replace(self, revisions=(*self.revisions[:index], new, *self.revisions[index + 1 :]))
 
     def with_purged(self, body: Purged) -> ModelState:
         """Give the model with a revision, or examples of it, removed."""
@@ -159,6 +167,8 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
             case AliasMoved():
                 _ = models[body.number].revisions[body.revision - 1]
                 self.aliases[body.alias] = (body.number, body.revision)
+            case Checked():
+                models[body.number] = models[body.number].with_check(body)
             case Archived():
                 models[body.number] = replace(models[body.number], archived=not body.undone)
             case Deleted():

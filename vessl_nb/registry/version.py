@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 
 from vessl_nb.errors import Damaged
+from vessl_nb.faces.captures import CaptureFace
+from vessl_nb.faces.check import CheckFace, check_html, check_text
 from vessl_nb.faces.version import VersionFace, version_html, version_text
-from vessl_nb.registry.names import Tag, qualified
+from vessl_nb.registry.names import Tag, parse_reference, qualified
+from vessl_nb.registry.registry import open_registry
 from vessl_nb.storage.blobs import blob_key
 from vessl_nb.storage.unreadable import UNREADABLE
+from vessl_nb.values.schema_words import describe_signature
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from vessl_nb.manifest import Manifest
+    from vessl_nb.manifest import Capture, Manifest, Signature
+    from vessl_nb.registry.documents import Check
     from vessl_nb.registry.registry import Registry
     from vessl_nb.registry.state import RepositoryState, Revision
     from vessl_nb.storage.blobs import Place
@@ -26,6 +32,20 @@ if TYPE_CHECKING:
 class _Example(TypedDict):
     input: Any
     output: Any
+
+
+def find_version(reference: str) -> Version:
+    """Find the version that a reference means.
+
+    Raises
+    ------
+    InvalidReference
+        It cannot be read.
+    NotFound
+        It means nothing that is there.
+    """
+    registry = open_registry()
+    return Version.of(registry, *registry.resolve(parse_reference(reference)))
 
 
 def read_examples(registry: Registry, revision: Revision) -> list[dict[str, Any]]:
@@ -128,11 +148,31 @@ class Version:
     @property
     def source(self) -> str:
         """``runner.py``: the readable source of the runner; empty where none could be found."""
-        place = self.manifest.source
+        place = self.manifest.source.place if self.manifest.source else None
         try:
             return self._registry.blobs.read(place).decode() if place else ""
         except UnicodeDecodeError as error:
             raise _unreadable(self._registry, place, f"holds no source: {error}") from None
+
+    @property
+    def check(self) -> Check | None:
+        """How it was checked in a clean process; None where it was not."""
+        return self._revision.registered.check
+
+    @property
+    def signature(self) -> Signature | None:
+        """What a client sends and gets, as JSON Schema; None where nothing is known of it."""
+        return self.manifest.signature
+
+    @property
+    def captures(self) -> list[Capture]:
+        """The notebook names that travel with its runner."""
+        return self.manifest.captures
+
+    @property
+    def modules(self) -> dict[str, Place]:
+        """The files of its local modules, by their paths where they are imported from."""
+        return self.manifest.modules
 
     @property
     def examples(self) -> list[dict[str, Any]]:
@@ -151,6 +191,8 @@ class Version:
     def face(self) -> VersionFace:
         """Give what is shown of it, as plain data."""
         manifest = self.manifest
+        schemas = manifest.signature
+        signature = {"input": schemas.input, "output": schemas.output} if schemas else {}
         return VersionFace(
             reference=self.reference,
             repository=self.repository_name,
@@ -164,11 +206,51 @@ class Version:
             aliases=self.aliases,
             tags=self.tags,
             description=self.description,
-            requirements=self.requirements,
+            requirements=tuple((needed.line, needed.reason) for needed in manifest.requirements),
             env=tuple(manifest.env),
-            captures=tuple((item.name, item.type, item.size) for item in manifest.captures),
+            captures=tuple(map(capture_face, manifest.captures)),
             artifacts=tuple((path, place.length) for path, place in self.files.items()),
             examples=len(self.examples),
+            declined=self._revision.registered.unchecked,
             python=manifest.python,
-            source=self.source,
+            source=mask_secrets(self.source),
+            unwritten=tuple(manifest.source.unwritten) if manifest.source else (),
+            modules=tuple((path, place.length) for path, place in manifest.modules.items()),
+            reads=tuple(manifest.reads),
+            signature=tuple((side, describe_signature(schema)) for side, schema in signature.items() if schema),
+            check=check_face(self.check) if self.check else None,
         )
+
+
+@dataclass(frozen=True, repr=False)
+class CheckReport:
+    """What came of checking a version.
+
+    Attributes
+    ----------
+    reference
+        The version.
+    check
+        How it went.
+    """
+
+    reference: str
+    check: Check
+
+    def __repr__(self) -> str:
+        return check_text(self.reference, check_face(self.check))
+
+    def _repr_html_(self) -> str:
+        return check_html(self.reference, check_face(self.check))
+
+
+def check_face(check: Check) -> CheckFace:
+    """Give what is shown of a check, as plain data."""
+    return CheckFace(check.passed, check.samples, tuple(check.remarks), check.seconds, check.python)
+
+
+def capture_face(capture: Capture) -> CaptureFace:
+    """Give what is shown of a captured name, as plain data."""
+    return CaptureFace(
+        capture.name, capture.type, capture.size, capture.kind, capture.place, tuple(capture.users), capture.secret
+    )
