@@ -4,9 +4,12 @@ It was run once, and what it wrote is committed and read by the tests for ever. 
 a new format, under a new name, beside the old ones.
 """
 
+import dataclasses
+import functools
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path("format_1")
 os.environ["VESSL_NB_REGISTRY"] = str(ROOT)
@@ -17,7 +20,35 @@ import torch
 
 import vessl_nb as vessl
 
+# A module beside the script, which travels along.
+Path("golden_words.py").write_text("def shout(text):\n    return text.upper()\n")
+sys.path.insert(0, "")
+import golden_words
+
 SCALE = np.linspace(0.0, 1.0, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rounding:
+    digits: int = 3
+
+    def apply(self, number):
+        return round(float(number), self.digits)
+
+
+class Answer(NamedTuple):
+    value: float
+    unit: str = "m"
+
+
+@functools.singledispatch
+def describe(value):
+    return "something"
+
+
+@describe.register
+def _(value: str):
+    return f"text of {len(value)}"
 
 
 class Table:
@@ -43,7 +74,7 @@ class TableRunner(vessl.RunnerBase):
 
     @staticmethod
     def postprocess_data(data):
-        return {"value": round(float(data), 3)}
+        return Answer(Rounding().apply(data))._asdict() | {"kind": describe("abc")}
 
 
 class FileRunner(vessl.RunnerBase):
@@ -64,7 +95,7 @@ class FileRunner(vessl.RunnerBase):
 class WordRunner(vessl.RunnerBase):
     @staticmethod
     def predict(model, data):
-        return [model["text"][data * 7 : data * 7 + 6], model["bytes"][data], model["step"]]
+        return [golden_words.shout(model["text"][data * 7 : data * 7 + 6]), model["bytes"][data], model["step"]]
 
 
 class Net(torch.nn.Module):
@@ -102,10 +133,12 @@ def main() -> None:
     words = {"text": "wörter " * 50_000, "bytes": bytes(range(256)) * 2_000, "step": 1}
     for _ in range(4):
         vessl.register_model("words", None, WordRunner, words, sample=[0, 1])
+    vessl.check("Tables:1", record=True)
     vessl.archive("words:4")
     vessl.purge("words:3", example=0)
     vessl.purge("words:2")
     vessl.delete_model("words", 1)
+    Path("golden_words.py").unlink()
 
 
 if __name__ == "__main__":
