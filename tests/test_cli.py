@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import vessl_nb as vessl
+from vessl_nb.runner import TorchRunner
+from vessl_nb.values.secrets import mask_secrets
 
 COMMAND = Path(sys.executable).parent / "vessl-nb"
 
@@ -66,13 +69,19 @@ def fails(*arguments, **how):
     return [lines[0].removeprefix("vessl-nb: "), *lines[1:]]
 
 
+def written(tmp_path, text):
+    """Run a cell of a notebook, or as good as one; gives its variables."""
+    cell = tmp_path / "cell.py"  # where its source is found
+    cell.write_text(text)
+    variables = {"__name__": "__main__"}
+    exec(compile(text, cell, "exec"), variables)
+    return variables
+
+
 @pytest.fixture
 def iris(tmp_path):
-    """Register two versions of a runner that was written in a notebook, or as good as."""
-    cell = tmp_path / "cell.py"  # where its source is found
-    cell.write_text(CELL)
-    variables = {"__name__": "__main__"}
-    exec(compile(CELL, cell, "exec"), variables)
+    """Register two versions of a runner."""
+    variables = written(tmp_path, CELL)
     runner, model = variables["Iris"], variables["Scale"]
     vessl.register_model("iris", None, runner, model(2), aliases=["champion"], tags={"accuracy": 0.97})
     vessl.register_model("iris", None, runner, model(3), description="the better one")
@@ -80,12 +89,12 @@ def iris(tmp_path):
 
 def test_help_lists_the_commands():
     text = says("--help")
-    for command in ("demo", "list", "show", "run"):
+    for command in ("demo", "list", "show", "check", "run"):
         assert f"\n    {command} " in text
         assert says(command, "--help").startswith(f"usage: vessl-nb {command} ")
 
 
-@pytest.mark.parametrize("arguments", [[], ["frob"], ["show"], ["run", "iris"], ["list", "--frob"]])
+@pytest.mark.parametrize("arguments", [[], ["frob"], ["show"], ["check"], ["run", "iris"], ["list", "--frob"]])
 def test_wrong_usage_is_shown_the_right_one(arguments):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -184,6 +193,88 @@ class TestShow:
         shown = says("show", "iris")
         assert '  Example        {"x": [1, 1, 1' in shown
         assert "class Iris" in says("show", "iris:1")
+
+
+TAKING = """
+import os
+import vessl_nb as vessl
+
+LIMIT = [7]
+NOISE = bytes(300_000)
+API_KEY = "hf_aB3aB3aB3aB3aB3aB3aB3"
+
+def clean(x):
+    return min(x, LIMIT[0])
+
+class Taking(vessl.RunnerBase):
+    @staticmethod
+    def predict(model, data):
+        return [os.environ.get("FLAVOUR_OF_TEST"), clean(data), len(NOISE), len(API_KEY)]
+"""
+
+
+@pytest.fixture
+def taking(tmp_path, monkeypatch):
+    """Register a version with a sample, whose answer hangs on an environment variable, and that has a secret."""
+    monkeypatch.setenv("FLAVOUR_OF_TEST", "sweet")
+    runner = written(tmp_path, TAKING)["Taking"]
+    with pytest.warns(UserWarning, match="API_KEY travels"):
+        vessl.register_model("taking", None, runner, "m", sample=9, env=["FLAVOUR_OF_TEST"])
+
+
+class TestTakingAlong:
+    def test_show_says_what_travels_and_how_it_was_checked(self, taking):
+        shown = says("show", "taking")
+        for line in (
+            r"Check +passed in a clean process, 1 sample, Python 3\.\d+\.\d+, \d",
+            r"Signature +input +integer",
+            r"API_KEY +str +\d+ B +.*used by Taking.predict",
+            r" +secret: its \w+ ",
+            r"NOISE +bytes +300 KB .*used by Taking.predict",
+            r" +large: load it from a file in load_model, or pass it as the model",
+            r"clean +function +.*used by Taking.predict",
+            r"LIMIT +list +\d+ B +.*used by clean",
+            r"Environment +FLAVOUR_OF_TEST\n",
+        ):
+            assert re.search(line, shown), line
+
+    def test_the_source_alone_is_a_file_and_secrets_are_masked_in_it(self, taking, tmp_path):
+        version = vessl.load("taking").version
+        source = says("show", "taking", "--source")
+        compile(source, "runner.py", "exec")
+        assert "class Taking(vessl.RunnerBase):" in source
+        assert "Captures" not in source
+        assert source == mask_secrets(version.source.rstrip()) + "\n"
+        for shown in (source, says("show", "taking")):
+            assert "aB3aB3" not in shown
+
+    def test_a_version_without_source_says_so(self):
+        vessl.register_model("bare", None, TorchRunner, "m")  # of a package: nothing of it was written in a notebook
+        assert fails("show", "bare", "--source")[0] == "bare:1 has no runner.py."
+
+    def test_check_passes_says_so_and_keeps_nothing_unless_told(self, taking, snapshot):
+        before = snapshot()
+        assert re.fullmatch(
+            r"taking:1 passed in a clean process, 1 sample, Python 3\.\d+\.\d+, [\d.]+ m?s\n", says("check", "taking")
+        )
+        assert snapshot() == before
+        says("check", "taking:1", "--record")
+        assert snapshot() != before
+
+    def test_check_fails_with_the_words_and_the_result_is_kept(self, taking):
+        sour = {"FLAVOUR_OF_TEST": "sour"}
+        what, step = fails("check", "taking", environment=sour)
+        assert what.startswith("Taking answers the sample otherwise in a clean process than here: ")
+        assert "sour" in what
+        assert step
+        assert "passed" in says("list", "taking")
+        fails("check", "taking", "--record", environment=sour)
+        assert "failed" in says("list", "taking")
+        assert "Check         failed in a clean process" in says("show", "taking")
+
+    def test_a_version_without_examples_cannot_be_checked(self, iris):
+        assert fails("check", "iris")[0] == "iris:2 has no examples to be checked with."
+        assert "not checked: no sample" in says("show", "iris")
 
 
 class TestRun:

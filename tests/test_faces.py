@@ -11,6 +11,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as replace_row
 
 from vessl_nb.faces import html
+from vessl_nb.faces.belongings import (
+    BelongingsFace,
+    belongings_html,
+    belongings_text,
+    takes_along_html,
+    takes_along_lines,
+)
+from vessl_nb.faces.captures import STANDS_OUT_FROM, CaptureFace
+from vessl_nb.faces.check import CheckFace, check_html, check_text
 from vessl_nb.faces.preview import PreviewFace, StageFace, preview_html, preview_text
 from vessl_nb.faces.value import ValueFace
 from vessl_nb.faces.version import VersionFace, version_html, version_text
@@ -34,19 +43,49 @@ TAGS = {"accuracy": 0.93, "data": "october"}
 ROW = VersionRow("iris:3", 3, 1, ("champion", "latest"), NOON, "IrisRunner", TAGS, 4_213_000, 12_300, "No third site.")
 SECOND = VersionRow("iris:2", 2, 2, (), NOON, "IrisRunner", {"accuracy": 0.5, "note": "grid"}, 4_213_000, 12_300, "")
 ROWS = [ROW, SECOND, VersionRow("iris:1", 1, 1, (), NOON, "", {}, 4_213_000, 12_300, "")]
+SCALER = CaptureFace("scaler", "sklearn.preprocessing._data.StandardScaler", 1230, "global", "In[2]", ("predict",))
+STATS = CaptureFace("stats", "pandas.core.frame.DataFrame", 8_000_000, "global", "In[1]", ("clean",))
+CLEAN = CaptureFace("clean", "function", 0, "global", "In[3]", ("predict", "postprocess_data"))
+TOKEN = CaptureFace("TOKEN", "str", 40, "global", "In[2]", ("predict",), "its name says token")
+CHECK = CheckFace(True, 2, ("Its answer to sample 2 is not deterministic.",), 1.24, "3.11.9")
 VERSION = VersionFace(
     *("iris:3", "iris", 3, 1, "IrisRunner", "RandomForestClassifier", 4_213_000, 1_120_400, NOON, ("champion",)),
     {"accuracy": 0.97},
     "No third site.",
-    requirements=("numpy==2.1.3", "scikit-learn==1.5.2"),
+    requirements=(("numpy>=2", "declared"), ("scikit-learn==1.5.2", "sklearn, imported by predict")),
     env=("HF_TOKEN",),
-    captures=(("scaler", "StandardScaler", 1230), ("LABELS", "list", 96)),
+    captures=(SCALER, STATS, CLEAN),
     artifacts=(("vocab.txt", 48_211),),
     examples=2,
     python="3.11.9",
     source="class IrisRunner(vessl.RunnerBase): ...\n",
+    unwritten=("the lambda of In[3].",),
+    modules=(("helper.py", 512),),
+    reads=("API_URL", "HF_TOKEN"),
+    signature=(("input", '{"x": [number, ...]}'), ("output", "string")),
+    check=CHECK,
 )
-FACES = [preview_html(PREVIEW), preview_html(FAILED), versions_html("iris", ROWS), version_html(VERSION)]
+BELONGINGS = BelongingsFace(
+    "IrisRunner",
+    (SCALER, STATS, CLEAN, TOKEN),
+    (("helper.py", 512), ("pkg/__init__.py", 0), ("pkg/model.py", 2048)),
+    VERSION.requirements,
+    (("API_URL", "helper.py"),),
+    (
+        ("predict uses 'scalr', which exists nowhere, In[3], line 4.", "Did you mean 'scaler'?"),
+        ("Cannot pickle lock, a _thread.lock", "Create it in load_model."),
+    ),
+    ("TOKEN travels with the runner: env=[...].", "clean comes from a cell that was deleted."),
+)
+NOTHING = BelongingsFace("Echo", (), (), (), (), (), ())
+FACES = [
+    preview_html(PREVIEW),
+    preview_html(FAILED),
+    versions_html("iris", ROWS),
+    version_html(VERSION),
+    belongings_html(BELONGINGS),
+    html.extended(preview_html(PREVIEW), takes_along_html(BELONGINGS)),
+]
 
 
 class Page(HTMLParser):
@@ -110,17 +149,55 @@ VERSION_TEXT = """
 iris:3 (champion)
   Runner         IrisRunner
   Model          RandomForestClassifier
+  Check          passed in a clean process, 2 samples
+                 Its answer to sample 2 is not deterministic.
   Tags           accuracy=0.97
   Description    No third site.
-  Captures       scaler   StandardScaler
-                 LABELS   list
+  Signature      input    {"x": [number, ...]}
+                 output   string
+  Captures       stats    DataFrame        In[1], used by clean
+                   large: load it from a file in load_model, or pass it as the model
+                 scaler   StandardScaler   In[2], used by predict
+                 clean    function         In[3], used by predict, postprocess_data
+  Modules        helper.py
   Files          vocab.txt
-  Requirements   numpy==2.1.3
-                 scikit-learn==1.5.2
+  Requirements   numpy>=2       declared
+                 scikit-learn   sklearn, imported by predict
   Environment    HF_TOKEN
+                 API_URL    read by the code, not declared
+  runner.py      not complete: the lambda of In[3].
   Examples       2
   Python         3.11.9
   Load it        vessl_nb.load("iris:3")
+"""
+BELONGINGS_TEXT = """
+IrisRunner takes along 4 names, 3 local files
+  Problems       predict uses 'scalr', which exists nowhere, In[3], line 4.
+                   Did you mean 'scaler'?
+                 Cannot pickle lock, a _thread.lock
+                   Create it in load_model.
+  Names          stats    DataFrame        In[1], used by clean
+                   large: load it from a file in load_model, or pass it as the model
+                 TOKEN    str              In[2], used by predict
+                   secret: its name says token
+                 scaler   StandardScaler   In[2], used by predict
+                 clean    function         In[3], used by predict, postprocess_data
+  Modules        helper.py
+                 pkg/__init__.py
+                 pkg/model.py
+  Requirements   numpy>=2       declared
+                 scikit-learn   sklearn, imported by predict
+  Environment    API_URL   read by helper.py
+  Remarks        TOKEN travels with the runner: env=[...].
+                 clean comes from a cell that was deleted.
+"""
+TAKES_ALONG_TEXT = """
+Takes along: scaler (StandardScaler), stats (DataFrame), TOKEN (str), 1 helper, helper.py, pkg/
+  problem: predict uses 'scalr', which exists nowhere, In[3], line 4. Did you mean 'scaler'?
+  problem: Cannot pickle lock, a _thread.lock. Create it in load_model.
+  large: stats (DataFrame), In[1]: load it from a file in load_model, or pass it as the model
+  secret: TOKEN travels with the runner: env=[...].
+  note: clean comes from a cell that was deleted.
 """
 
 
@@ -129,6 +206,8 @@ def test_text_faces():
     assert preview_text(FAILED) == FAILED_TEXT.strip()
     assert versions_text("iris", ROWS) == VERSIONS_TEXT.strip()
     assert version_text(VERSION) == VERSION_TEXT.strip()
+    assert belongings_text(BELONGINGS) == BELONGINGS_TEXT.strip()
+    assert takes_along_lines(BELONGINGS) == TAKES_ALONG_TEXT.strip().split("\n")
 
 
 def test_text_is_the_same_whatever_the_clock_and_the_sizes_say():
@@ -136,13 +215,24 @@ def test_text_is_the_same_whatever_the_clock_and_the_sizes_say():
     slower = tuple(replace(stage, seconds=9.0) for stage in PREVIEW.stages)
     assert preview_text(replace(PREVIEW, stages=slower)) == preview_text(PREVIEW)
     assert versions_text("iris", [replace_row(row, **later) for row in ROWS]) == versions_text("iris", ROWS)
-    bigger = tuple((name, kind, size * 10) for name, kind, size in VERSION.captures)
-    assert version_text(replace(VERSION, captures=bigger, **later)) == version_text(VERSION)
+    later["captures"] = tuple(replace(item, size=item.size + 9) for item in VERSION.captures)
+    later["requirements"] = (VERSION.requirements[0], ("scikit-learn==9.9.9", VERSION.requirements[1][1]))
+    later["check"] = replace(CHECK, seconds=9.0, python="3.13.1")
+    assert version_text(replace(VERSION, **later)) == version_text(VERSION)
+    assert check_text("iris:1", later["check"]) == check_text("iris:1", CHECK)
+    later = {name: later[name] for name in ("captures", "requirements")}
+    assert belongings_text(replace(BELONGINGS, **later)) == belongings_text(
+        replace(BELONGINGS, captures=VERSION.captures)
+    )
 
 
 def test_a_terminal_is_shown_times_and_sizes():
     assert "2026-11-03 12:05   4.2 MB   12.3 KB" in versions_text("iris", ROWS, in_full=True)
-    for words in ("scaler   StandardScaler   1.2 KB", "4.2 MB, 1.1 MB of it new", "2026-11-03 12:05 UTC"):
+    shown = (
+        "scaler   StandardScaler   1.2 KB   In[2], used by predict", "4.2 MB, 1.1 MB of it new", "2026-11-03 12:05 UTC",
+        "scikit-learn==1.5.2   sklearn", "2 samples, Python 3.11.9, 1.2 s", "helper.py   512 B",
+    )  # fmt: skip
+    for words in shown:
         assert words in version_text(VERSION, in_full=True)
 
 
@@ -242,8 +332,9 @@ def test_many_tags_and_long_descriptions_do_not_make_a_table_nobody_can_read():
 
 
 def test_what_ships_beyond_eight_is_folded_and_so_is_the_source():
-    many = replace(VERSION, captures=tuple((f"name_{number}", "ndarray", number) for number in range(11)))
+    many = replace(VERSION, captures=tuple(CaptureFace(f"name_{number}", "list", number) for number in range(11)))
     assert ("… and 3 more" in version_text(many), "name_8" in version_text(many)) == (True, False)
+    assert "name_10" in version_text(many, in_full=True)
     shown, folded = version_html(many).split("<summary>… and 3 more</summary>")
     assert ("name_7" in shown, "name_8" in folded) == (True, True)
     page = version_html(replace(VERSION, source='print("<b>")\n' * 3))
@@ -257,13 +348,79 @@ def test_a_version_of_files_only_is_not_offered_for_loading():
         assert ["iris:3" in shown, "not servable" in shown, "vessl_nb.load" in shown] == [True, True, False]
 
 
+def test_what_is_large_or_secret_is_never_folded_away():
+    plain = tuple(CaptureFace(f"name_{number}", "list", number) for number in range(20))
+    many = replace(VERSION, captures=(*plain, TOKEN, STATS))
+    for shown in (version_text(many), version_html(many).partition("<summary>… and")[0]):
+        assert "secret" in shown
+        assert "large" in shown
+    few = replace(STATS, size=STANDS_OUT_FROM - 1)
+    assert "large" not in version_text(replace(VERSION, captures=(few,)))
+
+
+@pytest.mark.parametrize(
+    ("type_name", "advice"),
+    [
+        ("pandas.core.frame.DataFrame", "load it from a file in load_model, or pass it as the model"),
+        ("numpy.ndarray", "load it from a file in load_model, or pass it as the model"),
+        ("torch.Tensor", "load it from a file in load_model, or pass it as the model"),
+        ("dict", "load it from a file in load_model, or pass it as the model"),
+        ("torch.nn.modules.linear.Linear", "pass it as model_instance, not as a global name"),
+        ("sklearn.ensemble._forest.RandomForestClassifier", "pass it as model_instance, not as a global name"),
+        ("__main__.Net", "pass it as model_instance, not as a global name"),
+    ],
+)
+def test_a_large_name_comes_with_the_advice_for_its_kind(type_name, advice):
+    large = CaptureFace("thing", type_name, STANDS_OUT_FROM, "global", "In[1]", ("predict",))
+    assert f"large: {advice}\n" in version_text(replace(VERSION, captures=(large,)))
+    assert takes_along_lines(replace(NOTHING, captures=(large,)))[1].endswith(f": {advice}")
+
+
+def test_a_runner_that_takes_nothing_along_says_so():
+    assert belongings_text(NOTHING) == "Echo takes along nothing of the notebook"
+    assert Page(belongings_html(NOTHING)).text == "Echo takes along nothing of the notebook"
+    assert takes_along_lines(NOTHING) == ["Takes along: nothing of the notebook"]
+
+
+def test_below_a_preview_forty_names_are_a_few_lines():
+    many = tuple(CaptureFace(f"name_{number}", "numpy.ndarray", 1 << 20) for number in range(40))
+    lines = takes_along_lines(replace(NOTHING, captures=many))
+    assert lines[0].endswith("name_4 (ndarray), 35 other values")
+    assert (len(lines), lines[-1]) == (10, "  … and 32 more; %vessl_captures shows all")
+
+
+def test_a_version_says_whether_it_was_checked_and_why_not():
+    for shown in (version_text, lambda face: Page(version_html(face)).text):
+        assert "passed in a clean process, 2 samples" in shown(VERSION)
+        failed = replace(CHECK, passed=False, remarks=("It answers otherwise.",))
+        assert "failed in a clean process, 2 samples" in shown(replace(VERSION, check=failed))
+        assert "It answers otherwise." in shown(replace(VERSION, check=failed))
+        assert "not checked: check=False" in shown(replace(VERSION, check=None, declined=True))
+        assert "not checked: no sample" in shown(replace(VERSION, check=None))
+
+
+def test_versions_say_which_passed_their_check():
+    rows = [replace_row(ROW, check="passed"), replace_row(SECOND, check="failed"), ROWS[2]]
+    _, titles, *lines = versions_text("iris", rows).splitlines()
+    at = titles.index("Check")
+    assert [line[at:].split("  ")[0] for line in lines] == ["passed", "failed", ""]
+    assert '<strong class="vnb-bad">failed</strong>' in versions_html("iris", rows)
+    assert "Check" not in versions_text("iris", ROWS), "a column that says nothing is left out"
+
+
 def test_html_stays_small():
     value = ValueFace("str", "1,000,000 characters", "value " * 100_000)
-    names = tuple((f"name_{number}", "ndarray", 1) for number in range(3000))
+    names = tuple(
+        CaptureFace(f"name_{number}", "ndarray", 1, place="In[3]", users=("predict",)) for number in range(3000)
+    )
+    needed = (("numpy", "imported by predict"),) * 3000
+    belongings = replace(BELONGINGS, captures=names, requirements=needed, problems=BELONGINGS.problems * 3)
     source = "a line of source that is of the usual length, more or less\n" * 2000
     for page in (
         versions_html("iris", [replace_row(ROW, description="x " * 500)] * 100),
-        version_html(replace(VERSION, captures=names, requirements=("numpy",) * 3000, source=source)),
+        version_html(replace(VERSION, captures=names, requirements=needed, source=source)),
+        belongings_html(belongings),
+        html.extended(preview_html(PREVIEW), takes_along_html(belongings)),
         preview_html(replace(FAILED, given=value, stages=(replace(BROKEN, given=value, error="e" * 10_000),) * 3)),
     ):
         assert len(page.encode()) < 60_000
@@ -283,14 +440,22 @@ def test_nothing_a_user_wrote_opens_a_tag_or_upsets_a_line(words):
         replace_row(SECOND, reference=words, aliases=(words,), runner=words, tags={words: words}, description=words)
     ]
     plain = dict.fromkeys(("reference", "runner", "model", "description", "python", "source"), words)
-    listed = dict.fromkeys(("aliases", "requirements", "env"), (words,))
-    items = {"captures": ((words, words, 1),), "artifacts": ((words, 1),)}
-    version = replace(VERSION, tags={words: words}, **plain, **listed, **items)
-    for source in (preview_html(preview), versions_html(words, rows), version_html(version)):
+    listed = dict.fromkeys(("aliases", "env", "reads", "unwritten"), (words,))
+    capture = CaptureFace(words, words, 1 << 20, words, words, (words,), words)
+    needed = {"requirements": ((words, words),), "modules": ((words, 1),), "captures": (capture,)}
+    more = {"artifacts": ((words, 1),), "signature": (("input", words),)}
+    check = CheckFace(False, 1, (words,), 1.0, words)
+    version = replace(VERSION, tags={words: words}, check=check, **plain, **listed, **needed, **more)
+    pairs = {"reads": ((words, words),), "problems": ((words, words),), "remarks": (words,)}
+    belongings = replace(BELONGINGS, runner=words, **needed, **pairs)
+    extended = html.extended(preview_html(preview), takes_along_html(belongings))
+    faces = (extended, versions_html(words, rows), version_html(version), belongings_html(belongings))
+    for source in (*faces, check_html(words, check)):
         page = Page(source.encode().decode())
         assert {tag for tag, _ in page.tags} <= set(TAGS_OF_OURS.split())
         assert {name for _, attrs in page.tags for name in attrs} <= ATTRIBUTES
-    for text in (preview_text(preview), versions_text(words, rows), version_text(version)):
+    texts = (belongings_text(belongings), *takes_along_lines(belongings), check_text(words, check))
+    for text in (preview_text(preview), versions_text(words, rows), version_text(version), *texts):
         assert all(sign.isprintable() or sign == "\n" for sign in text.encode().decode() if sign.isascii())
     assert len(versions_text(words, rows).split("\n")) == 3
 

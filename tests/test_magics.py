@@ -15,14 +15,22 @@ from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 import vessl_nb as vessl
-from vessl_nb.errors import InvalidArgument, InvalidReference, InvalidRunner, NotFound, StageError
+from vessl_nb.belongings import Captures, RunnerPreview
+from vessl_nb.errors import CheckFailed, InvalidArgument, InvalidReference, InvalidRunner, NotFound, StageError
 from vessl_nb.loading import LoadedModel
 from vessl_nb.notebook.magics import CellFailed, PreviewFailed, VesslMagics
 from vessl_nb.registry.listing import VersionsTable
-from vessl_nb.registry.version import Version
-from vessl_nb.stages import Preview
+from vessl_nb.registry.version import CheckReport, Version
 
-MAGICS = {"vessl_runner", "vessl_preview", "vessl_register", "vessl_versions", "vessl_load", "vessl_alias"}
+MAGICS = {
+    "vessl_runner", "vessl_preview", "vessl_captures", "vessl_register", "vessl_check", "vessl_versions", "vessl_load",
+    "vessl_alias",
+}  # fmt: skip
+
+REGISTER_OPTIONS = [
+    "--runner", "--model", "--sample", "--tag", "--alias", "--requirement", "--artifacts", "--env", "--description",
+    "--no-check", "--no-examples",
+]  # fmt: skip
 
 MODEL = """
 class Scale:
@@ -78,6 +86,10 @@ class Notebook:
         assert type(ran.error) is kind, ran.error
         assert ran.text.strip().splitlines() == [f"{kind.__name__}: {lines[0]}", *lines[1:]]
         return ran
+
+    def faces(self, value: Any) -> dict[str, str]:
+        """Give what the shell would show of a value, by kind."""
+        return self.shell.display_formatter.format(value)[0]
 
     def complete(self, text: str) -> list[str]:
         """Press Tab at the end of a text; gives the whole texts that one could choose."""
@@ -173,10 +185,10 @@ class TestRunner:
 
     def test_with_model_and_sample_the_preview_is_shown_at_once(self, notebook):
         shown = notebook("""%%vessl_runner --model clf --sample '{"x": [1, 2]}'""" + RUNNER)
-        assert isinstance(shown, Preview)
+        assert isinstance(shown, RunnerPreview)
         expected = vessl.preview(notebook.variables["Iris"], {"x": [1, 2]}, notebook.variables["clf"])
         assert shown.output == expected.output == [2, 4]
-        assert repr(shown) == repr(expected)
+        assert repr(shown).startswith(f"{expected!r}\nTakes along: ")
 
     def test_a_class_that_exists_is_marked_by_name(self, notebook):
         notebook("class Other(Iris): pass")
@@ -316,7 +328,8 @@ class TestPreview:
         notebook("sample = {'x': [3]}")
         shown = notebook("%vessl_preview --runner Iris --model clf --sample sample")
         expected = vessl.preview(notebook.variables["Iris"], {"x": [3]}, notebook.variables["clf"])
-        assert (type(shown), shown.output, repr(shown)) == (Preview, expected.output, repr(expected))
+        assert (type(shown), shown.output) == (RunnerPreview, expected.output)
+        assert repr(shown).startswith(f"{expected!r}\nTakes along: ")
 
     def test_the_last_sample_is_evaluated_anew(self, notebook):
         notebook("factor = 1")
@@ -368,6 +381,7 @@ class TestPreview:
         )
         assert notebook("%vessl_preview --sample '[1]'").output == [1]
 
+    @pytest.mark.filterwarnings("ignore:check was redefined")
     def test_the_last_sample_that_passed_becomes_the_example(self, notebook):
         cell = RUNNER + "    @staticmethod\n    def preprocess_data(data): return check(data)\n"
         notebook.run("def check(data): raise KeyError('gone')")
@@ -557,6 +571,124 @@ class TestVersionsLoadAndAlias:
         assert notebook("%vessl_load iris:champion").version.number == 2
 
 
+TAKING = """
+class Taking(vessl.RunnerBase):
+    @staticmethod
+    def predict(model, data): return BODY
+"""
+
+
+class TestCaptures:
+    def test_a_preview_says_in_one_line_what_the_runner_takes_along(self, notebook):
+        notebook("limit = 7\ndef clean(x): return min(x, limit)")
+        shown = notebook("%%vessl_runner --sample 9" + TAKING.replace("BODY", "clean(data)"))
+        assert repr(shown).splitlines()[-1] == "Takes along: limit (int), 1 helper"
+        assert "limit (int), 1 helper" in shown._repr_html_()
+        assert [name.name for name in shown.captures.names] == ["clean", "limit"]
+
+    def test_a_runner_that_takes_nothing_along(self, notebook):
+        shown = notebook("%%vessl_runner --sample 9" + TAKING.replace("BODY", "data"))
+        assert repr(shown).splitlines()[-1] == "Takes along: nothing of the notebook"
+
+    def test_a_name_that_exists_nowhere_is_said_though_the_sample_passed(self, notebook):
+        notebook("limit = 7")
+        shown = notebook("%%vessl_runner --sample 9" + TAKING.replace("BODY", "data if data > 0 else limt"))
+        assert shown.ok
+        assert re.search(
+            r"\n  problem: Taking.predict uses 'limt', which exists nowhere, In\[\d+\], line 4. Did you mean 'limit'\?",
+            repr(shown),
+        )
+
+    def test_large_names_and_secrets_stand_out_and_no_secret_is_shown(self, notebook):
+        token = "hf_" + "aB3" * 8
+        notebook(f"API_KEY = '{token}'; stats = list(range(200_000))")
+        shown = notebook("%%vessl_runner --sample 9" + TAKING.replace("BODY", "len(stats), len(API_KEY)"))
+        text = repr(shown)
+        assert "\n  large: stats (list), In[" in text
+        assert "\n  secret: API_KEY travels with the runner" in text
+        assert token not in text + shown._repr_html_()
+
+    def test_a_preview_that_fails_says_what_the_runner_takes_along_too(self, notebook):
+        ran = notebook.run("%%vessl_runner --sample 9" + TAKING.replace("BODY", "limt"))
+        assert isinstance(ran.error, PreviewFailed)
+        assert "problem: Taking.predict uses 'limt', which exists nowhere" in ran.shown[0]
+
+    def test_it_is_what_the_function_gives(self, notebook):
+        notebook("factor = 3\n" + TAKING.replace("BODY", "data * factor"))
+        shown = notebook("%vessl_captures --runner Taking --model clf")
+        assert shown == vessl.captures(notebook.variables["Taking"], notebook.variables["clf"])
+        assert [name.name for name in shown.names] == ["factor"]
+        notebook("%vessl_runner Taking")
+        assert notebook("%vessl_captures") == shown, "the marked runner, and the only model"
+
+    def test_several_runners_are_listed(self, notebook):
+        notebook("class Other(Iris): pass")
+        what = "This notebook has several candidates for the runner: Iris, Other."
+        notebook.fails("%vessl_captures", InvalidArgument, what, "Say which: --runner Iris")
+
+
+class TestCheck:
+    def test_registering_checks_and_the_version_says_so(self, notebook):
+        version = notebook("%vessl_register iris --sample 'dict(x=[1])'")
+        assert (version.check.passed, version.check.samples) == (True, 1)
+        assert re.search(r"Check +passed in a clean process, 1 sample\n", notebook.faces(version)["text/plain"])
+        assert list(vessl.versions("iris")["check"]) == ["passed"]
+
+    def test_registering_without_a_check_says_so_too(self, notebook):
+        version = notebook("%vessl_register iris --sample 'dict(x=[1])' --no-check")
+        assert version.check is None
+        assert "not checked: check=False" in notebook.faces(version)["text/plain"]
+        assert list(vessl.versions("iris")["check"]) == [""]
+
+    def test_examples_that_are_not_kept_are_tried_all_the_same(self, notebook):
+        version = notebook("%vessl_register iris --sample 'dict(x=[1])' --no-examples")
+        assert (version.check.passed, version.examples) == (True, [])
+
+    def test_a_registered_version_is_checked_again_and_the_result_kept(self, notebook):
+        notebook("%vessl_register iris --sample 'dict(x=[1])' --no-check --alias champion")
+        shown = notebook("%vessl_check iris:champion")
+        assert repr(shown) == "iris:1 passed in a clean process, 1 sample"
+        assert "iris:1</strong> passed in a clean process, 1 sample" in shown._repr_html_()
+        assert list(vessl.versions("iris")["check"]) == [""]
+        assert notebook("%vessl_check iris --record").check.passed
+        assert list(vessl.versions("iris")["check"]) == ["passed"]
+
+    def test_a_version_that_answers_otherwise_fails_and_the_result_is_kept(self, notebook, monkeypatch):
+        notebook("import os\n" + TAKING.replace("BODY", "os.environ.get('FLAVOUR_OF_TEST')"))
+        monkeypatch.setenv("FLAVOUR_OF_TEST", "sweet")
+        notebook("%vessl_register taking --runner Taking --sample 1 --env FLAVOUR_OF_TEST")
+        monkeypatch.setenv("FLAVOUR_OF_TEST", "sour")
+        ran = notebook.run("%vessl_check taking --record")
+        assert isinstance(ran.error, CheckFailed)
+        assert len(ran.text.strip().splitlines()) == 2
+        version = notebook("v = %vessl_alias taking:1 kept\nv")
+        shown = notebook.faces(version)
+        assert re.search(r"Check +failed in a clean process, 1 sample\n", shown["text/plain"])
+        assert '<strong class="vnb-bad">failed</strong>' in shown["text/html"]
+        assert list(vessl.versions("taking")["check"]) == ["failed"]
+
+    def test_a_version_without_examples_cannot_be_checked(self, notebook):
+        notebook("%vessl_register iris")
+        step = "Register it with a sample: sample=..."
+        notebook.fails("%vessl_check iris", InvalidArgument, "iris:1 has no examples to be checked with.", step)
+
+    def test_the_report_has_what_the_version_takes_along(self, notebook):
+        token = "hf_" + "aB3" * 8
+        notebook(f"factor = 3\ndef times(x): return x * factor\nAPI_KEY = '{token}'")
+        notebook("%%vessl_runner" + TAKING.replace("BODY", f"times(data), len(API_KEY), '{token}'"))
+        with pytest.warns(UserWarning, match="API_KEY travels"):
+            version = notebook("%vessl_register taking --sample 2 --no-check")
+        faces = notebook.faces(version)
+        text = faces["text/plain"]
+        for line in (r"factor +int +In\[\d\], used by times", r"times +function +In\[\d\], used by Taking.predict"):
+            assert re.search(line, text)
+        assert "secret: its value looks like a Hugging Face token" in text
+        assert re.search(r"Signature +input +integer", text)
+        assert token in version.source, "in the file, which loads"
+        assert token not in text + faces["text/html"]
+        assert "&#x27;***&#x27;" in faces["text/html"]
+
+
 class TestLine:
     def test_every_magic_gives_back_its_object(self, notebook):
         notebook("a = %vessl_runner Iris")
@@ -565,8 +697,10 @@ class TestLine:
         notebook("d = %vessl_versions iris")
         notebook("e = %vessl_load iris")
         notebook("f = %vessl_alias iris:1 champion")
-        kinds = [type(notebook.variables[name]) for name in "bcdef"]
-        assert kinds == [Preview, Version, VersionsTable, LoadedModel, Version]
+        notebook("g = %vessl_captures")
+        notebook("h = %vessl_check iris")
+        kinds = [type(notebook.variables[name]) for name in "bcdefgh"]
+        assert kinds == [RunnerPreview, Version, VersionsTable, LoadedModel, Version, Captures, CheckReport]
         assert notebook.variables["a"] is notebook.variables["Iris"]
 
     @pytest.mark.parametrize(
@@ -644,7 +778,7 @@ class TestLine:
             (
                 "--qqqqqqqq",
                 "%vessl_register has no option '--qqqqqqqq'.",
-                "It has: --runner, --model, --sample, --tag, --alias, --requirement, --artifacts, --env, --description.",
+                f"It has: {', '.join(REGISTER_OPTIONS)}.",
             ),
             (
                 """--sample {"x": [1, 2]}""",
@@ -745,9 +879,6 @@ class TestCandidates:
         notebook.fails("%vessl_register iris", InvalidArgument, "This notebook has no model.", step)
 
 
-OPTIONS = [
-    "--alias", "--artifacts", "--description", "--env", "--model", "--requirement", "--runner", "--sample", "--tag",
-]  # fmt: skip
 REFERENCES = ["iris", "iris:1", "iris:2", "iris:challenger", "iris:champion", "lab/other", "lab/other:1"]
 
 
@@ -762,9 +893,16 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("text", "offered"),
         [
-            ("%vessl_register --", OPTIONS),
-            ("%vessl_register iris ", OPTIONS),
+            ("%vessl_register --", sorted(REGISTER_OPTIONS)),
+            ("%vessl_register iris ", sorted(REGISTER_OPTIONS)),
             ("%vessl_register iris --a", ["--alias", "--artifacts"]),
+            ("%vessl_register iris --no", ["--no-check", "--no-examples"]),
+            ("%vessl_register --no-check i", ["iris"]),
+            ("%vessl_captures ", ["--model", "--runner"]),
+            ("%vessl_captures --runner ", ["Iris"]),
+            ("%vessl_check iris:ch", ["iris:challenger", "iris:champion"]),
+            ("%vessl_check --record lab/other:", ["lab/other:1"]),
+            ("%vessl_check iris --", ["--record"]),
             ("v = %vessl_register iris --ru", ["--runner"]),
             ("%%vessl_runner --", ["--model", "--sample"]),
             ("%%vessl_runner ", ["--model", "--sample"]),

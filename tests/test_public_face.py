@@ -15,12 +15,16 @@ from vessl_nb import errors
 from vessl_nb.values.encoding import NotEncodable
 
 FACE = [
+    "Captures",
     "LoadedModel",
     "Preview",
     "RunnerBase",
     "Version",
     "VesslError",
     "archive",
+    "captured",
+    "captures",
+    "check",
     "create_model",
     "delete_model",
     "list_models",

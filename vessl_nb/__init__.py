@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from vessl_nb.belongings import Captures, captures
+    from vessl_nb.checking import check
     from vessl_nb.errors import VesslError
-    from vessl_nb.loading import LoadedModel, load
+    from vessl_nb.loading import LoadedModel, captured, load
     from vessl_nb.registration import register_model, register_torch_model
     from vessl_nb.registry.listing import versions
     from vessl_nb.registry.models import (
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
     from vessl_nb.stages import Preview, preview
 
 __all__ = [
+    "Captures",
     "LoadedModel",
     "Preview",
     "RunnerBase",
     "Version",
     "VesslError",
     "archive",
+    "captured",
+    "captures",
+    "check",
     "create_model",
     "delete_model",
     "list_models",
@@ -56,12 +62,16 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Captures": "belongings",
     "LoadedModel": "loading",
     "Preview": "stages",
     "RunnerBase": "runner",
     "Version": "registry.version",
     "VesslError": "errors",
     "archive": "registry.models",
+    "captured": "loading",
+    "captures": "belongings",
+    "check": "checking",
     "create_model": "registry.models",
     "delete_model": "registry.models",
     "list_models": "registry.models",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vessl_nb.errors import Damaged, InvalidArgument, NotFound, VesslError
+from vessl_nb.errors import CheckFailed, Damaged, InvalidArgument, NotFound, VesslError
+from vessl_nb.faces.check import check_text
 from vessl_nb.faces.html import counted, size_words
 from vessl_nb.faces.version import version_text
 from vessl_nb.faces.versions import versions_text
@@ -25,8 +26,9 @@ from vessl_nb.registry.models import archive, delete_model, unarchive
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.purge import purge
 from vessl_nb.registry.registry import open_registry
-from vessl_nb.registry.version import Version
+from vessl_nb.registry.version import check_face, find_version
 from vessl_nb.values.encoding import decode, encode_loosely
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +83,13 @@ def _parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser("show", help="show what a version holds")
     show.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
+    show.add_argument("--source", action="store_true", help="print its runner.py alone, secrets masked")
     show.set_defaults(command=_show)
+
+    checked = commands.add_parser("check", help="try a version's examples in a clean process")
+    checked.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
+    checked.add_argument("--record", action="store_true", help="keep the result with the version, whatever it is")
+    checked.set_defaults(command=_check)
 
     run = commands.add_parser("run", help="load a version and answer one request")
     run.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
@@ -126,14 +134,33 @@ def _list(chosen: argparse.Namespace) -> None:
 
 
 def _show(chosen: argparse.Namespace) -> None:
-    registry = open_registry()
-    state, revision = registry.resolve(parse_reference(chosen.reference))
-    version = Version.of(registry, state, revision)
-    _say(version_text(version.face(), in_full=True))
+    version = find_version(chosen.reference)
+    face = version.face()
+    source = _printable(face.source.rstrip())
+    if chosen.source:
+        if not source:
+            raise NotFound(
+                f"{version.reference} has no runner.py.", "Its runner is imported from a package, or has no source."
+            )
+        _say(source)
+        return
+    _say(version_text(face, in_full=True))
     for example in version.examples:
         _say(f"  Example        {_shortened(example['input'])} -> {_shortened(example['output'])}")
-    if version.source:
-        _say(f"\n{_printable(version.source.rstrip())}")
+    if source:
+        _say(f"\n{source}")
+
+
+def _check(chosen: argparse.Namespace) -> None:
+    from vessl_nb.checking import check  # noqa: PLC0415  # no other command needs it
+
+    try:
+        report = check(chosen.reference, record=chosen.record)
+    except CheckFailed as failed:
+        for line in failed.lines:
+            print(_printable(line), file=sys.stderr)  # noqa: T201  # a command prints
+        raise
+    _say(check_text(report.reference, check_face(report.check), in_full=True))
 
 
 def _run(chosen: argparse.Namespace) -> None:
@@ -160,8 +187,7 @@ def _delete(chosen: argparse.Namespace) -> None:
 
 
 def _purge(chosen: argparse.Namespace) -> None:
-    registry = open_registry()
-    name = Version.of(registry, *registry.resolve(parse_reference(chosen.reference))).reference
+    name = find_version(chosen.reference).reference
     what = name if chosen.example is None else f"example {chosen.example} of {name}"
     if not chosen.yes:
         if not sys.stdin.isatty():
@@ -207,7 +233,7 @@ def _read_json(path: str) -> Any:
 
 
 def _shortened(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = mask_secrets(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
 
 

@@ -98,7 +98,11 @@ _STYLE = """
   }
   .vnb-items { list-style: none; margin: 0; padding: 0; }
   .vnb-items > li { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; margin: 0; }
-  .vnb-items > li > :last-child { margin-left: auto; font-variant-numeric: tabular-nums; }
+  .vnb-items > li > .vnb-size { margin-left: auto; font-variant-numeric: tabular-nums; }
+  .vnb-items > li > div { flex-basis: 100%; }
+  .vnb-items > li:has(> div) { padding-bottom: 4px; }
+  .vnb-notes { list-style: none; margin: 2px 0 0; padding: 0; font-size: 12px; overflow-wrap: anywhere; }
+  .vnb-notes > li { margin: 0; }
   .vnb-source { margin: 8px 0 0; }
   .vnb-source > .vnb-pre { margin: 8px 0 0; padding: 10px 14px; border: 1px solid var(--vnb-line); border-radius: 6px; }
   .vnb-bar { display: block; height: 3px; margin-top: 4px; border-radius: 2px; background: var(--vnb-line); }
@@ -107,8 +111,11 @@ _STYLE = """
   .vnb-given { margin: 10px 0 2px; font-size: 12px; }
   @container (min-width: 480px) {
     .vnb-facts > tbody > tr { display: grid; grid-template-columns: 104px minmax(0, 1fr); align-items: baseline; }
-    .vnb-items > li { display: grid; grid-template-columns: minmax(0, 12em) minmax(0, 14em) 6em; }
-    .vnb-items > li > :last-child { text-align: right; }
+    .vnb-items > li { display: grid; grid-template-columns: minmax(0, 16em) minmax(0, 1fr) 6em; }
+    .vnb-items > li > .vnb-size { text-align: right; }
+    .vnb-items > li > .vnb-wide { grid-column: 2 / -1; }
+    .vnb-items > .vnb-plain > .vnb-code { grid-column: 1 / 3; }
+    .vnb-items > li > div { grid-column: 1 / -1; }
   }
   @container (min-width: 800px) {
     .vnb-list > tbody > tr > .vnb-prose { min-width: 16em; white-space: normal; }
@@ -214,6 +221,27 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> li
     ]
 
 
+def and_more(number: int) -> list[str]:
+    """Say how many were left out; nothing where none were."""
+    return [f"… and {number:,} more"] if number > 0 else []
+
+
+def bounded(lines: Sequence[str], limit: int = 8) -> list[str]:
+    """Cut a list to its first lines, and say how many more there are."""
+    return [*lines[:limit], *and_more(len(lines) - limit)]
+
+
+def fact_lines(facts: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Write facts under one another: each its title, and its lines beside it; one with no lines is left out."""
+    return aligned([("" if place else title, line) for title, lines in facts for place, line in enumerate(lines)])
+
+
+def facts_table(caption: str, facts: Sequence[tuple[str, str]]) -> str:
+    """Draw facts as a table, a row each, from HTML; one that is empty is left out."""
+    rows = "".join(f'<tr><th scope="row">{title}</th><td>{fact}</td></tr>' for title, fact in facts if fact)
+    return f'<table class="vnb-table vnb-facts"><caption>{caption}</caption><tbody>{rows}</tbody></table>'
+
+
 def escape(text: str) -> str:
     """Make `text` safe to stand in HTML, between tags as in an attribute."""
     return html.escape(clean(text))
@@ -222,6 +250,11 @@ def escape(text: str) -> str:
 def page(body: str) -> str:
     """Wrap a face's HTML with the style it needs; each output of a notebook stands by itself."""
     return f'<div class="vessl-nb"><style>{STYLE}</style>{body}</div>'
+
+
+def extended(face: str, body: str) -> str:
+    """Add HTML at the end of a face that `page` made, so that its style is there once."""
+    return f"{face.removesuffix('</div>')}{body}</div>"
 
 
 def dim(text: str) -> str:

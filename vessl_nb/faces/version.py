@@ -5,14 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vessl_nb.faces.captures import (
+    CaptureFace,
+    capture_lines,
+    captures_items,
+    file_items,
+    item,
+    items,
+    requirement_items,
+    requirement_lines,
+)
+from vessl_nb.faces.check import CheckFace, check_items, check_lines
 from vessl_nb.faces.html import (
     aligned,
+    and_more,
+    bounded,
     bounded_lines,
     chips,
     code,
     counted,
     dim,
     escape,
+    fact_lines,
+    facts_table,
     folded,
     minute_words,
     one_line,
@@ -26,10 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-_SHOWN = 8  # captures and files beyond these are folded
-_WORDS_SHOWN = 16  # tags and requirements stand on a line, so there is room for more
+_SHOWN = 8  # what is beyond these is folded
+_WORDS_SHOWN = 16  # tags stand on a line, so there is room for more
 _NOT_SERVABLE = "none yet: it holds files only, and is not servable"
-_Item = tuple[str, str, int] | tuple[str, int]
+_NOT_DECLARED = "read by the code, not declared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +72,11 @@ class VersionFace:
     description
         Its description, of any length.
     requirements
-        The packages it needs, such as ``numpy==2.1.0``.
+        The packages it needs: the line that pip takes, such as ``numpy==2.1.0``, and the reason.
     env
         The environment variables it needs, by name.
     captures
-        The notebook names that travel with the runner: name, type, size.
+        The notebook names that travel with the runner.
     artifacts
         Its files: path in the volume, size.
     examples
@@ -69,7 +84,19 @@ class VersionFace:
     python
         The version of Python it was registered under.
     source
-        The text of its ``runner.py``.
+        The text of its ``runner.py``, secrets masked.
+    unwritten
+        What its ``runner.py`` has not, in sentences.
+    modules
+        The files of local modules: path, size.
+    reads
+        The environment variables that its code reads, by name, whether they are declared or not.
+    signature
+        What a client sends and what it gets, in a line each; empty where nothing is known.
+    check
+        How it was checked; None where it was not.
+    declined
+        The user did not want it checked.
     """
 
     reference: str
@@ -84,13 +111,24 @@ class VersionFace:
     aliases: tuple[str, ...]
     tags: Mapping[str, object]
     description: str
-    requirements: tuple[str, ...]
+    requirements: tuple[tuple[str, str], ...]
     env: tuple[str, ...]
-    captures: tuple[tuple[str, str, int], ...]
+    captures: tuple[CaptureFace, ...]
     artifacts: tuple[tuple[str, int], ...]
     examples: int
     python: str
     source: str = ""
+    unwritten: tuple[str, ...] = ()
+    modules: tuple[tuple[str, int], ...] = ()
+    reads: tuple[str, ...] = ()
+    signature: tuple[tuple[str, str], ...] = ()
+    check: CheckFace | None = None
+    declined: bool = False
+
+    @property
+    def unchecked(self) -> str:
+        """Why it was not checked."""
+        return "not checked: check=False" if self.declined else "not checked: no sample"
 
 
 def version_text(face: VersionFace, *, in_full: bool = False) -> str:
@@ -104,10 +142,8 @@ def version_text(face: VersionFace, *, in_full: bool = False) -> str:
         Show everything, with times and sizes, for a terminal. These differ from run to run, so a notebook's text has
         none.
     """
-    facts = [(title, lines) for title, lines in _facts(face, in_full=in_full) if lines]
-    cells = [("" if place else title, line) for title, lines in facts for place, line in enumerate(lines)]
     aliases = f" ({', '.join(one_line(alias, 40) for alias in face.aliases)})" if face.aliases else ""
-    return "\n  ".join([f"{_headline(face)}{aliases}", *aligned(cells)])
+    return "\n  ".join([f"{_headline(face)}{aliases}", *fact_lines(_facts(face, in_full=in_full))])
 
 
 def _headline(face: VersionFace) -> str:
@@ -119,12 +155,16 @@ def _facts(face: VersionFace, *, in_full: bool) -> list[tuple[str, list[str]]]:
     return [
         ("Runner", [one_line(face.runner, 80) or _NOT_SERVABLE]),
         ("Model", _lines(face.model)),
-        ("Tags", _shortened(tag_list(face.tags))),
+        ("Check", _check_lines(face, in_full=in_full) if face.runner else []),
+        ("Tags", bounded(tag_list(face.tags))),
         ("Description", bounded_lines(face.description, lines=8, width=100) if face.description.strip() else []),
-        ("Captures", _item_lines(face.captures, in_full=in_full)),
-        ("Files", _item_lines(face.artifacts, in_full=in_full)),
-        ("Requirements", _shortened([one_line(requirement, 100) for requirement in face.requirements])),
-        ("Environment", _shortened([one_line(name, 80) for name in face.env])),
+        ("Signature", aligned([[side, one_line(words, 200)] for side, words in face.signature])),
+        ("Captures", capture_lines(face.captures, in_full=in_full)),
+        ("Modules", _file_lines(face.modules, in_full=in_full)),
+        ("Files", _file_lines(face.artifacts, in_full=in_full)),
+        ("Requirements", requirement_lines(face.requirements, in_full=in_full)),
+        ("Environment", aligned([[one_line(name, 80), said] for name, said in _environment(face)])),
+        ("runner.py", [f"not complete: {one_line(sentence, 400)}" for sentence in face.unwritten]),
         ("Examples", [str(face.examples)] if face.runner else []),
         ("Python", _lines(face.python)),
         ("Size", [_size(face)] if in_full else []),
@@ -137,18 +177,19 @@ def _lines(text: str) -> list[str]:
     return [one_line(text, 100)] if text else []
 
 
-def _shortened(lines: Sequence[str]) -> list[str]:
-    return [*lines[:_SHOWN], *_and_more(len(lines))]
+def _check_lines(face: VersionFace, *, in_full: bool) -> list[str]:
+    return check_lines(face.check, in_full=in_full) if face.check else [face.unchecked]
 
 
-def _and_more(number: int) -> list[str]:
-    return [f"… and {number - _SHOWN:,} more"] if number > _SHOWN else []
+def _file_lines(files: Sequence[tuple[str, int]], *, in_full: bool) -> list[str]:
+    shown = files if in_full else files[:_SHOWN]
+    rows = [[one_line(path, 100), *([size_words(size)] if in_full else [])] for path, size in shown]
+    return [*aligned(rows, right={1} if in_full else ()), *and_more(len(files) - len(shown))]
 
 
-def _item_lines(items: Sequence[_Item], *, in_full: bool) -> list[str]:
-    rows = [[*(one_line(word, 48) for word in words), size_words(size)] for *words, size in items[:_SHOWN]]
-    rows = rows if in_full else [row[:-1] for row in rows]
-    return [*aligned(rows, right={len(rows[0]) - 1} if rows and in_full else ()), *_and_more(len(items))]
+def _environment(face: VersionFace) -> list[tuple[str, str]]:
+    undeclared = [name for name in face.reads if name not in face.env]
+    return [*((name, "") for name in face.env), *((name, _NOT_DECLARED) for name in undeclared)]
 
 
 def _size(face: VersionFace) -> str:
@@ -161,12 +202,8 @@ def _load(face: VersionFace) -> str:
 
 def version_html(face: VersionFace) -> str:
     """Draw the report as HTML: a table of facts, and the runner's source behind a line that opens."""
-    rows = "".join(f'<tr><th scope="row">{title}</th><td>{fact}</td></tr>' for title, fact in _facts_html(face) if fact)
     caption = f"<strong>{escape(_headline(face))}</strong> {chips(face.aliases)}<br>{_measures_html(face)}"
-    return page(
-        f'<table class="vnb-table vnb-facts"><caption>{caption}</caption><tbody>{rows}</tbody></table>'
-        f"{_source_html(face.source)}"
-    )
+    return page(f"{facts_table(caption, _facts_html(face))}{_source_html(face.source)}")
 
 
 def _measures_html(face: VersionFace) -> str:
@@ -176,32 +213,27 @@ def _measures_html(face: VersionFace) -> str:
 
 def _facts_html(face: VersionFace) -> list[tuple[str, str]]:
     description = "<br>".join(map(escape, bounded_lines(face.description, lines=8, width=400)))
+    check = check_items(face.check) if face.check else dim(face.unchecked)
     return [
         ("Runner", code(one_line(face.runner, 80)) if face.runner else dim(_NOT_SERVABLE)),
         ("Model", code(one_line(face.model, 100)) if face.model else ""),
-        ("Tags", _codes(tag_list(face.tags))),
+        ("Check", check if face.runner else ""),
+        ("Tags", folded(tag_list(face.tags), _WORDS_SHOWN, lambda some: ", ".join(map(code, some)))),
         ("Description", description),
-        ("Captures", folded(face.captures, _SHOWN, _items_html)),
-        ("Files", folded(face.artifacts, _SHOWN, _items_html)),
-        ("Requirements", _codes([one_line(requirement, 100) for requirement in face.requirements])),
-        ("Environment", _codes([one_line(name, 80) for name in face.env])),
+        ("Signature", "<br>".join(f"{dim(side)} {code(one_line(words, 200))}" for side, words in face.signature)),
+        ("Captures", captures_items(face.captures)),
+        ("Modules", file_items(face.modules)),
+        ("Files", file_items(face.artifacts)),
+        ("Requirements", requirement_items(face.requirements)),
+        ("Environment", folded(_environment(face), _SHOWN, _environment_html)),
+        ("runner.py", "<br>".join(f"not complete: {escape(one_line(line, 400))}" for line in face.unwritten)),
         ("Examples", str(face.examples) if face.runner else ""),
         ("Load it", code(_load(face)) if face.runner else ""),
     ]
 
 
-def _codes(words: Sequence[str]) -> str:
-    return folded(words, _WORDS_SHOWN, lambda some: ", ".join(map(code, some)))
-
-
-def _items_html(items: Sequence[_Item]) -> str:
-    if not items:
-        return ""
-    rows = []
-    for name, *kind, size in items:
-        words = escape(one_line(str(kind[0]), 60)) if kind else ""
-        rows.append(f"<li>{code(one_line(name, 80))} <span>{words}</span> <span>{size_words(size)}</span></li>")
-    return f'<ul class="vnb-items">{"".join(rows)}</ul>'
+def _environment_html(variables: Sequence[tuple[str, str]]) -> str:
+    return items([item(name, said) for name, said in variables])
 
 
 def _source_html(source: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from vessl_nb.faces.html import (
     aligned,
+    bad,
     chips,
     counted,
     dim,
@@ -58,6 +59,8 @@ class VersionRow(msgspec.Struct, frozen=True, gc=False):
         The packages it needs; a table has no room for them, a data frame of these rows has.
     archived
         It was put aside.
+    check
+        ``passed`` or ``failed``; empty where it was not checked.
     """
 
     reference: str
@@ -72,6 +75,7 @@ class VersionRow(msgspec.Struct, frozen=True, gc=False):
     description: str
     requirements: tuple[str, ...] = ()
     archived: bool = False
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,8 @@ def _columns(rows: Sequence[VersionRow]) -> list[_Column]:
     if any(row.archived for row in rows):
         columns.append(_Column("State", lambda row: "archived" if row.archived else ""))
     columns.append(_Column("Runner", lambda row: _short(row.runner) or _NOT_SERVABLE, _runner_html))
+    if any(row.check for row in rows):
+        columns.append(_Column("Check", lambda row: one_line(row.check, 40), _check_html))
     columns += [_tag_column(name, rows) for name in _tag_names(rows)[:_MOST_TAGS]]
     columns += [
         _Column(
@@ -187,6 +193,10 @@ def _reference(row: VersionRow) -> str:
 
 def _runner_html(row: VersionRow) -> str:
     return escape(_short(row.runner)) if row.runner else dim(_NOT_SERVABLE)
+
+
+def _check_html(row: VersionRow) -> str:
+    return bad(row.check) if row.check == "failed" else escape(one_line(row.check, 40))
 
 
 def _description_html(row: VersionRow) -> str:

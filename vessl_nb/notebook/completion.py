@@ -57,7 +57,8 @@ def make_matcher(magics: VesslMagics) -> Callable[[CompletionContext], SimpleMat
 def _wanted(parser: ArgumentParser, words: list[str], word: str, *, in_cell: bool) -> str | None:
     """Name the argument that the cursor is at; None where an option may stand there."""
     actions = parser._actions  # noqa: SLF001  # argparse has no public way
-    options = {option: action for action in actions for option in action.option_strings}
+    # Those that take a value; a flag takes none.
+    options = {option: action for action in actions for option in action.option_strings if action.nargs != 0}
     if words and words[-1] in options:
         return options[words[-1]].dest
     values = [w for i, w in enumerate(words) if not w.startswith("-") and (i == 0 or words[i - 1] not in options)]

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from vessl_nb.belongings import Captures, RunnerPreview
     from vessl_nb.loading import LoadedModel
     from vessl_nb.registry.listing import VersionsTable
-    from vessl_nb.registry.version import Version
+    from vessl_nb.registry.version import CheckReport, Version
     from vessl_nb.runner import Runner
-    from vessl_nb.stages import Preview
 
 
 class CellFailed(VesslError):
@@ -93,11 +93,12 @@ class VesslMagics(Magics):
     @argument("--sample", "-s", metavar="EXPR", help="What a client might send: a variable, or an expression.")
     @_typed
     @line_cell_magic
-    def vessl_runner(self, arguments: Namespace, cell: str | None = None) -> Runner | Preview:
+    def vessl_runner(self, arguments: Namespace, cell: str | None = None) -> Runner | RunnerPreview:
         """Mark a class as the notebook's runner.
 
         ``%%vessl_runner`` runs the cell and marks the subclass of RunnerBase that it defines; ``%vessl_runner NAME``
-        marks a class that exists. With ``--sample`` the sample's way through the three stages is shown at once::
+        marks a class that exists. With ``--sample`` the sample's way through the three stages is shown at once, and
+        what the runner takes along::
 
             %%vessl_runner --model clf --sample '{"x": [5.1, 3.5, 1.4, 0.2]}'
             class IrisRunner(vessl.RunnerBase):
@@ -126,8 +127,8 @@ class VesslMagics(Magics):
     @argument("--sample", "-s", metavar="EXPR", help="What a client might send; the last one, if left out.")
     @_typed
     @line_magic
-    def vessl_preview(self, arguments: Namespace) -> Preview:
-        """Show a sample's way through the runner's three stages.
+    def vessl_preview(self, arguments: Namespace) -> RunnerPreview:
+        """Show a sample's way through the runner's three stages, and what the runner takes along.
 
         ::
 
@@ -135,6 +136,26 @@ class VesslMagics(Magics):
         """
         name = self._runner_name(arguments.runner, "--runner")
         return self._preview(name, check_runner(self._value(name, "--runner")), arguments)
+
+    @magic_arguments()
+    @argument(
+        "--runner", "-r", metavar="NAME", help="The runner; the marked one, or the notebook's only one, if left out."
+    )
+    @argument("--model", "-m", metavar="EXPR", help="The model: a variable, or an expression.")
+    @_typed
+    @line_magic
+    def vessl_captures(self, arguments: Namespace) -> Captures:
+        """Show what the runner takes along: names, local modules, packages, and what is wrong with them.
+
+        ::
+
+            %vessl_captures
+
+        Nothing is registered.
+        """
+        name = self._runner_name(arguments.runner, "--runner")
+        runner = check_runner(self._value(name, "--runner"))
+        return vessl.captures(runner, self._model_for(name, arguments, required=False))
 
     @magic_arguments()
     @argument("repository", help="The model repository, with a number to overwrite a model: iris, iris:3, org/iris.")
@@ -149,6 +170,8 @@ class VesslMagics(Magics):
     @argument("--artifacts", metavar="EXPR", help="Files to take along: a dictionary of local paths to volume paths.")
     @argument("--env", metavar="NAME", action="append", help="An environment variable it needs; may be given again.")
     @argument("--description", "-d", metavar="TEXT", help="What it is, in words.")
+    @argument("--no-check", action="store_true", help="Register without trying the examples in a clean process.")
+    @argument("--no-examples", action="store_true", help="Keep no examples; they are tried all the same.")
     @_typed
     @line_magic
     def vessl_register(self, arguments: Namespace) -> Version:
@@ -158,7 +181,8 @@ class VesslMagics(Magics):
 
             %vessl_register iris --tag accuracy=0.97 --alias champion
 
-        The last sample that passed a preview is kept as its example, unless others are given.
+        The last sample that passed a preview is kept as its example, unless others are given. Before anything is
+        registered, the examples are tried in a clean process.
         """
         target = parse_reference(arguments.repository)
         if target.alias is not None or target.revision is not None:
@@ -185,8 +209,24 @@ class VesslMagics(Magics):
             aliases=arguments.alias,
             description=arguments.description or "",
             env=arguments.env,
+            check=not arguments.no_check,
+            store_examples=not arguments.no_examples,
             organization_name=target.organization,
         )
+
+    @magic_arguments()
+    @argument("reference", help="The version: iris (the newest), iris:3, iris:champion, iris:3@1, org/iris:3.")
+    @argument("--record", action="store_true", help="Keep the result with the version, whatever it is.")
+    @_typed
+    @line_magic
+    def vessl_check(self, arguments: Namespace) -> CheckReport:
+        """Try a version's examples in a clean process, and compare the answers with those of when it was registered.
+
+        ::
+
+            %vessl_check iris:3
+        """
+        return vessl.check(arguments.reference, record=arguments.record)
 
     @magic_arguments()
     @argument("repository", nargs="?", help="The model repository; all of them, if left out.")
@@ -300,7 +340,7 @@ class VesslMagics(Magics):
         expression = remembered.example or remembered.sample
         return [] if expression is None else [self._value(expression, "The remembered --sample")]
 
-    def _preview(self, name: str, runner: Runner, arguments: Namespace) -> Preview:
+    def _preview(self, name: str, runner: Runner, arguments: Namespace) -> RunnerPreview:
         """Preview the sample, and remember it; where a stage fails, show it, and fail, so that Run All stops."""
         remembered = self._recall(name)
         model = self._model_for(name, arguments, required=False)
@@ -310,7 +350,9 @@ class VesslMagics(Magics):
             sample = self._value(remembered.sample, "The remembered --sample")
         else:
             raise InvalidArgument("There is no sample to preview.", "Give one: --sample '{\"x\": [1, 2]}'")
-        shown = vessl.preview(runner, sample, model)
+        from vessl_nb.belongings import preview_with_captures  # noqa: PLC0415  # as quick as above
+
+        shown = preview_with_captures(runner, sample, model)
         # Not before: what was interrupted, or could not be evaluated, is not to be tried again by itself.
         remembered.model = remembered.model if arguments.model is None else arguments.model
         remembered.sample = remembered.sample if arguments.sample is None else arguments.sample
