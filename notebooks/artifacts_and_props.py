@@ -125,8 +125,9 @@ vessl.load(version.reference).run(sample)
 
 # %%
 Path("labels.txt").write_text("setosa\nversicolor\nvirginica\n")
+artifacts = {"labels.txt": "labels.txt"}
 corrected = vessl.register_model(
-    "petals", version.number, PetalRunner, model, artifacts={"labels.txt": "labels.txt"}, description="labels corrected"
+    "petals", version.number, PetalRunner, model, artifacts=artifacts, sample=sample, description="labels corrected"
 )
 vessl.load(f"petals:{version.number}").run(sample)
 

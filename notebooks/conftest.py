@@ -1,4 +1,7 @@
-"""Each notebook is tested with a registry of its own; its kernel inherits what is set here while it starts."""
+"""Each notebook is tested with a registry of its own; its kernel inherits what is set here while it starts.
+
+Its cells are counted, as they are for a user: what the notebooks show says in which cell a name was defined.
+"""
 
 import tempfile
 
@@ -18,5 +21,8 @@ def pytest_runtest_setup(item):
         environment.setenv("TMPDIR", scratch.name)
         environment.delenv("VESSL_NB_ORGANIZATION", raising=False)
         result = yield
+    execute = notebook.kernel.kc.execute
+    # nbval runs cells without counting them, and has no option that says otherwise.
+    notebook.kernel.kc.execute = lambda code, **options: execute(code, **{**options, "store_history": True})
     notebook.addfinalizer(scratch.cleanup)
     return result

@@ -54,7 +54,8 @@ accuracy
 # ## Write the runner, and watch a sample pass
 #
 # A runner says what happens to a request: `preprocess_data`, then `predict`, then `postprocess_data`. `%%vessl_runner`
-# runs the cell, marks its class as this notebook's runner, and sends the sample through the three stages.
+# runs the cell, marks its class as this notebook's runner, sends the sample through the three stages, and says what else
+# of the notebook the runner takes along.
 
 
 # %%
@@ -78,8 +79,9 @@ class DigitRunner(vessl.RunnerBase):
 # ## Register
 #
 # The runner, the model and all that they use become a version of `digits`, in plain files on this machine. `as_rows` and
-# `BRIGHTEST` were found in the runner's code and travel along; `runner.py`, below the report, is what was kept of the
-# code. The sample is kept with its output, as the version's example. `champion` is an alias: a name that can move.
+# `BRIGHTEST` were found in the runner's code and travel along; `runner.py`, below the report, is all of the code as one
+# module. Before anything was registered, a clean Python process loaded the version and gave the same answer to the
+# sample, which is kept as its example. `champion` is an alias: a name that can move.
 
 # %%
 # %vessl_register digits --tag accuracy={accuracy} --tag trees=10 --alias champion

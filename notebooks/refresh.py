@@ -14,7 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-NAMES = ("quickstart", "torch_model", "artifacts_and_props")
+NAMES = ("quickstart", "what_ships", "torch_model", "artifacts_and_props")
 
 
 def refresh(name):
@@ -25,6 +25,7 @@ def refresh(name):
             notebook,
             kernel_name="python3",
             record_timing=False,
+            coalesce_streams=True,  # what is printed arrives in pieces, others in each run
             extra_arguments=["--log-level=ERROR"],  # ipykernel 7.4 warns of TCP, on a machine's own loopback too
             resources={"metadata": {"path": scratch}},
         ).execute(env={**os.environ, **places, "TMPDIR": scratch})

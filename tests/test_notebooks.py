@@ -37,8 +37,8 @@ def outputs(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-def test_there_are_three():
-    assert [path.stem for path in NOTEBOOKS] == ["artifacts_and_props", "quickstart", "torch_model"]
+def test_there_are_four():
+    assert [path.stem for path in NOTEBOOKS] == ["artifacts_and_props", "quickstart", "torch_model", "what_ships"]
 
 
 def test_the_text_and_the_notebook_agree(path, notebook):
@@ -139,7 +139,7 @@ def test_the_demo_shows_what_a_user_sees_and_runs_again(demo, run, tmp_path):
         f"{PROMPT} %%vessl_runner --model clf --sample images_test[36]",
         "  postprocess_data   dict, 2 items             {'digit': 3, 'probability': 0.7}",
         "digits:1 (champion)",
-        "  digits:2   challenger, champion   DigitRunner       0.98     100",
+        "  digits:2   challenger, champion   DigitRunner   passed       0.98     100",
         "{'digit': 3, 'probability': 0.88}",
         "DigitRunner failed in predict",
     ):
