@@ -15,6 +15,7 @@ import vessl_nb as vessl
 from vessl_nb.errors import CheckFailed, InvalidArgument
 from vessl_nb.registry.fsck import check_registry
 from vessl_nb.registry.registry import open_registry
+from vessl_nb.registry.version import find_version
 
 RUNNER = """
 class Runner(vessl.RunnerBase):
@@ -94,7 +95,7 @@ class TestTheSixCases:
         said = in_shell(cells("return helper.double(data)", "import helper"), files=files)
         assert (said["passed"], said["answer"]) == (True, 6)
         monkeypatch.chdir(tmp_path)
-        version = vessl.load("r0").version
+        version = find_version("r0")  # not loaded: this process would have the module for good
         assert list(version.manifest.modules) == ["helper.py"]
         (tmp_path / "runner.py").write_text(version.source + "\nprint(Runner.predict(None, 4))\n")
         environment = os.environ | {"VESSL_NB_VERSION": "r0"}

@@ -241,8 +241,14 @@ def _installed_paths() -> list[str]:
     PYTHONPATH is not handed on, but some machines have their packages there.
     """
     home = Path(__file__).parent.parent
-    found = [path for path in sys.path if path and Path(path).is_absolute() and any(Path(path).glob("*.dist-info"))]
-    return [*found, str(home)]
+    return [*filter(_holds_packages, sys.path), str(home)]
+
+
+def _holds_packages(path: str) -> bool:
+    try:
+        return Path(path).is_absolute() and any(name.endswith(".dist-info") for name in os.listdir(path))  # noqa: PTH208  # ten times as quick
+    except OSError:  # no folder, or not one's own
+        return False
 
 
 def _is_kept(name: str) -> bool:

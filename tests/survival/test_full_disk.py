@@ -229,7 +229,7 @@ def read_only(registry_root, tmp_path):
         register(number)
     for path in [registry_root, *registry_root.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    for folder in [tmp_path, *tmp_path.parents]:
+    for folder in [tmp_path, *tmp_path.parents, Path(sys.prefix), *Path(sys.prefix).parents]:  # packages are looked up
         if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o055)
     (tmp_path / "cache").mkdir(exist_ok=True)
