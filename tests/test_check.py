@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import vessl_nb as vessl
-from vessl_nb.errors import CheckFailed, InvalidArgument
+from vessl_nb.errors import CheckFailed, InvalidArgument, StageError
 from vessl_nb.registry.fsck import check_registry
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import find_version
@@ -107,7 +107,7 @@ class TestTheSixCases:
         body = "import importlib\n        return importlib.import_module('helper').double(data)"
         said = in_shell(cells(body), files=files)["error"]
         assert "raised ModuleNotFoundError: No module named 'helper' (In[2], line 5: " in said
-        assert "helper.py is here, but was not taken along: import helper at the top of a cell." in said
+        assert "helper.py is here, but was not taken along: write `import helper` where the runner uses it." in said
         assert nothing_is_left(registry_root)
 
     def test_a_package_that_is_not_declared_is_inferred(self, in_shell):
@@ -187,9 +187,39 @@ def test_what_is_not_deterministic_is_compared_by_type_and_shape_and_said():
 
 
 def test_one_whose_shape_changes_fails_though_it_is_not_deterministic():
-    grow = "import random; seen.append(1); return [random.random()] * (3 if len(seen) > 1 else 2)"
+    grow = "import os, random; return [random.random()] * len(os.getcwd())"
     with pytest.raises(CheckFailed, match="otherwise in a clean process"):
-        vessl.register_model("iris", None, make(grow, seen=[]), "m", sample=1)
+        vessl.register_model("iris", None, make(grow), "m", sample=1)
+
+
+@pytest.mark.parametrize("body", [
+    "return list({'a', 'b', 'c', 'd', 'e', 'f'})", "import os; return os.getpid()",
+    "import random; return [1] * random.randrange(1000)", "return hash('text')",
+])  # fmt: skip
+def test_what_is_chance_or_another_in_each_process_is_no_failure(body):
+    check = vessl.register_model("iris", None, make(body), "m", sample=1)._revision.registered.check
+    assert check.passed
+
+
+def test_what_the_sample_leaves_in_a_cache_does_not_travel():
+    runner = make("seen.append(data); return len(seen)", seen=[])
+    version = vessl.register_model("iris", None, runner, "m", sample=[5], store_examples=False)
+    assert vessl.load(version.reference).run(7) == 1
+
+
+def test_a_forked_child_that_outlives_it_is_not_waited_for():
+    body = "import os, time\n        if not os.fork(): time.sleep(20); os._exit(0)"
+    begun = time.monotonic()
+    vessl.register_model("iris", None, make(body), "m", sample=1)
+    assert time.monotonic() - begun < 15
+
+
+def test_what_was_raised_there_shows_no_secret(in_shell, registry_root):
+    url = "postgres://user:hunter2hunter2@db"
+    body = f"import os\n        if 'MINE' not in os.environ: raise ValueError('cannot connect to {url}')"
+    said = in_shell(cells(body), environment={"MINE": "1"})
+    assert "cannot connect to postgres://user:***@db" in said["error"]
+    assert "hunter2" not in said["error"]
 
 
 def test_a_process_that_dies_is_said(registry_root):
@@ -261,3 +291,8 @@ def test_an_interrupt_ends_the_process_and_leaves_nothing(registry_root, tmp_pat
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert nothing_is_left(registry_root)
+
+
+def test_a_runner_that_exits_fails_in_words():
+    with pytest.raises(StageError, match=r"Runner.predict raised SystemExit: 3"):
+        vessl.register_model("iris", None, make("import sys; sys.exit(3)"), "m", sample=1)

@@ -151,7 +151,9 @@ def test_the_fields_of_format_1():
         "RepositoryCreated": "description",
         "ModelCreated": "number name files",
         "FilesAdded": "number files",
-        "Registered": ("number revision manifest examples runner size added requirements tags aliases description check unchecked"),
+        "Registered": (
+            "number revision manifest examples runner size added requirements tags aliases description check unchecked"
+        ),
         "AliasMoved": "alias number revision",
         "Archived": "number undone",
         "Deleted": "number",
@@ -176,6 +178,8 @@ def test_what_pickles_of_format_1_name():
         "named_tuple": ["name", "fields", "defaults"],
         "single_dispatch": [],
         "single_dispatch_state": ["function", "implementations"],
+        "cached_property": ["function", "name"],
+        "type_alias": ["name", "value", "parameters"],
         "new_type": ["name", "supertype"],
         "torch_storage": ["buffer", "device"],
         "torch_typed_storage": ["storage", "dtype"],

@@ -7,8 +7,12 @@ version declares: other packages are as if they were not installed.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -20,7 +24,7 @@ from packaging.utils import canonicalize_name
 from vessl_nb.capture.dependencies import dependency_closure
 from vessl_nb.capture.distributions import distribution_of
 from vessl_nb.definitions import load_code
-from vessl_nb.errors import StageError, VesslError, own_lines
+from vessl_nb.errors import CannotLoad, StageError, own_lines
 from vessl_nb.loading import load_manifest
 from vessl_nb.manifest import Manifest  # msgspec reads the annotations as the program runs
 from vessl_nb.stages import answer
@@ -104,15 +108,31 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 def main(channel: int) -> None:
-    """Answer the request on standard input, into a file descriptor."""
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    """Answer the request on standard input, into a file descriptor; before each stands its length, in eight bytes."""
+    os.set_inheritable(channel, False)  # whoever waits at the other end waits for this process alone
+    os.register_at_fork(after_in_child=lambda: _close(channel))
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    length = int.from_bytes(sys.stdin.buffer.read(8), "big")
+    request = msgspec.json.decode(sys.stdin.buffer.read(length), type=Request)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     found = msgspec.json.encode(_answer(request))
     with os.fdopen(channel, "wb") as pipe:
-        pipe.write(found)
+        pipe.write(len(found).to_bytes(8, "big") + found)
     os._exit(0)  # threads of the runner's, and what it registered to be done at the end, are not waited for
+
+
+def _close(channel: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(channel)
+
+
+def _end_with(parent: int) -> None:
+    """End this process, and what it started, when the one that asks is no more: a kernel may be killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _answer(request: Request) -> Answer:
@@ -152,7 +172,7 @@ def _try(request: Request, from_source: bool, times: int, outputs: list[list[Any
 def _describe(error: Exception, sample: int) -> Failure:
     stage = error.stage if isinstance(error, StageError) else "load"
     origin: BaseException = error
-    while isinstance(origin, VesslError) and origin.__cause__ is not None:
+    while isinstance(origin, StageError | CannotLoad) and origin.__cause__ is not None:
         origin = origin.__cause__
     first, *_ = str(origin).strip().splitlines() or [""]
     frames = list(traceback.walk_tb(origin.__traceback__))

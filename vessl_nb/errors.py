@@ -248,7 +248,7 @@ def own_lines(error: BaseException) -> list[str]:
         One entry for each frame, outermost first: where it is, and below, indented, the line itself.
     """
     frames = list(traceback.extract_tb(error.__traceback__))
-    own = [frame for frame in frames if not frame.filename.startswith(_OTHERS)] or frames[-1:]
+    own = [frame for frame in frames if not frame.filename.startswith(OTHERS)] or frames[-1:]
     entries = []
     for frame in own:
         name = Path(frame.filename).name
@@ -258,8 +258,9 @@ def own_lines(error: BaseException) -> list[str]:
     return entries
 
 
-_OTHERS = (
+OTHERS = (
     str(Path(__file__).parent),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
     "<frozen",
 )
+"""Where code lies that no user wrote: the beginnings of file names."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vessl_nb.capture.cells import place_of
 from vessl_nb.capture.distributions import distribution_of
 from vessl_nb.errors import CheckFailed
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
     from vessl_nb.capture.pickles import Captured
@@ -36,9 +37,12 @@ def explain(failure: Failure, manifest: Manifest, captured: Captured | None, *, 
     where = "loading it" if failure.stage == "load" else f"{manifest.runner}.{failure.stage}"
     how = " from runner.py" if is_from_source else ""
     said = f"{failure.kind}: {failure.message}".removesuffix(": ")
-    line = _line_of(failure, captured)
+    line = f"runner.py, line {failure.line}" if is_from_source and failure.line else _line_of(failure, captured)
     what = f"In a clean process{how}, {where} raised {said}" + (f" ({line})" if line else "") + "."
-    return CheckFailed(what, f"{_mend(failure, manifest)} {_NOTHING}", lines=[] if line else failure.lines)
+    mend = _mend(failure, manifest)
+    if captured is not None:
+        mend = f"{mend} {_NOTHING}"
+    return CheckFailed(mask_secrets(what), mend, lines=[] if line else map(mask_secrets, failure.lines))
 
 
 def _line_of(failure: Failure, captured: Captured | None) -> str:
@@ -68,7 +72,7 @@ def _mend(failure: Failure, manifest: Manifest) -> str:
             )
         case "NameError" | "UnboundLocalError":
             return f"Nothing defines {subject or 'it'} there: define it in a cell, or inside the method."
-    return "It did not fail here: something that it needs is not taken along. check=False registers it all the same."
+    return "Here it did not fail: something that it needs is not taken along. check=False does without the check."
 
 
 def _mend_module(module: str, manifest: Manifest) -> str:
@@ -83,5 +87,7 @@ def _mend_module(module: str, manifest: Manifest) -> str:
     except (ImportError, ValueError):
         spec = None
     if spec is not None and spec.origin:
-        return f"{Path(spec.origin).name} is here, but was not taken along: import {top} at the top of a cell."
+        return (
+            f"{Path(spec.origin).name} is here, but was not taken along: write `import {top}` where the runner uses it."
+        )
     return f"No package here has {top!r}: install it, and declare it in requirements."

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.capture.artifacts import find_artifacts
-from vessl_nb.capture.inventory import refuse, take_inventory, undefined_in, unpicklable_in, warn
+from vessl_nb.capture.inventory import refuse, remarks_on_source, take_inventory, undefined_in, unpicklable_in, warn
 from vessl_nb.capture.names import find_names
 from vessl_nb.capture.origin import find_origin, package_versions
-from vessl_nb.capture.pickles import NO_MODEL, capture, full_name
+from vessl_nb.capture.pickles import NO_MODEL, Capturing, full_name
 from vessl_nb.capture.signature import infer_signature
 from vessl_nb.capture.source import write_source
-from vessl_nb.checking import clean_process, run_check
+from vessl_nb.checking import run_check
 from vessl_nb.definitions import minor_version
 from vessl_nb.errors import Damaged, InvalidArgument, RegistryError, StageError
+from vessl_nb.fresh_process import clean_process
 from vessl_nb.loading import call_load_model, working_directory
 from vessl_nb.manifest import Code, Manifest, Pickles, Source, encode_manifest
 from vessl_nb.registry.documents import Registered
@@ -35,17 +36,17 @@ from vessl_nb.runner import Runner, overrides
 from vessl_nb.stages import answer
 from vessl_nb.storage.disk import copy_file
 from vessl_nb.storage.pickling import LARGE_PIECE
-from vessl_nb.values.encoding import encode, encode_loosely
+from vessl_nb.values.encoding import decode, encode, encode_loosely
 from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from vessl_nb.capture.inventory import Inventory
     from vessl_nb.capture.names import Names
     from vessl_nb.capture.pickles import Captured
     from vessl_nb.capture.source import Source as Text
-    from vessl_nb.checking import CleanProcess
+    from vessl_nb.fresh_process import CleanProcess
     from vessl_nb.manifest import Origin, Signature
     from vessl_nb.registry.documents import Body
     from vessl_nb.registry.registry import Registry
@@ -100,6 +101,7 @@ class Staged:
     model: str  # the full name of its type; empty where the runner loads it itself
     props: dict[str, str] | None
     examples: list[dict[str, Any]]
+    again: Callable[[Any], Any]
     captured: Captured
     inventory: Inventory
     source: Text
@@ -170,9 +172,11 @@ def _stage(
     if said.samples and not is_pickled:
         # What will answer is what load_model gives, so it answers now.
         model = _load_from_files(target.registry, runner, props, said.artifacts, old_files, local_files)
-    # The samples run first: whatever they leave behind in the model is then the same in pickles and buffers.
+    # The runner is pickled before the samples run: what these leave in its caches does not ship. The model after them:
+    # whatever they leave behind in it is then the same in pickles and buffers.
+    capturing = Capturing(runner)
     examples = [_answer(runner, model, sample) for sample in said.samples]
-    captured = capture(runner, instance if is_pickled else NO_MODEL)
+    captured = capturing.finish(instance if is_pickled else NO_MODEL)
     known = {id(definition) for definition in names.definitions}
     if any(id(written) not in known for written in captured.written):  # classes deep inside the model
         names = find_names([runner, *captured.written])
@@ -180,15 +184,17 @@ def _stage(
     inventory = take_inventory(
         runner, names, declared=said.requirements, env=said.env, behind=captured.modules if is_pickled else ()
     )
-    warn(inventory.remarks)
+    source = write_source(runner, captured, names, inventory.modules.top_level)
+    warn([*inventory.remarks, *remarks_on_source(source.text)])
     return Staged(
         runner,
         full_name(type(instance)) if is_pickled else "",
         props,
         examples,
+        lambda sample: encode_loosely(answer(runner, model, decode(sample))),
         captured,
         inventory,
-        write_source(runner, captured, names, inventory.modules.top_level),
+        source,
         infer_signature(runner, examples),
         package_versions([type(instance), *map(type, captured.values.values())]),
         find_origin(),
@@ -218,6 +224,7 @@ def _commit(
                 manifest,
                 staged.examples,
                 captured=staged.captured,
+                again=staged.again,
                 alive=pins.stay_alive,
             )
             written = msgspec.structs.replace(written, check=check)
@@ -378,7 +385,7 @@ def _load_from_files(
             (volume / path).parent.mkdir(parents=True, exist_ok=True)
             with file.open("rb") as source, (volume / path).open("xb") as copy:
                 copy_file(source.fileno(), copy.fileno())
-        return call_load_model(runner, props, dict(artifacts), volume)  # a copy: it may change what it is given
+        return call_load_model(runner, props, artifacts, volume)
 
 
 def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import reprlib
 import types
 from typing import Any
 
@@ -17,6 +18,8 @@ _BY_DATACLASS = {
     "__init__", "__repr__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__setattr__", "__delattr__",
     "__replace__",
 }  # fmt: skip
+
+_PARAMETERS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 
 _KEPT = {"__module__", "__doc__"}
 """What is another in each named tuple."""
@@ -63,6 +66,9 @@ def without_generated(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     own = own_members(cls)
     state = {name: value for name, value in attributes.items() if name in own}, slots
     if is_dataclass:
+        # What dataclass keeps of its parameters has other parts in another Python.
+        parameters = {part: getattr(cls.__dataclass_params__, part) for part in _PARAMETERS}  # type: ignore[attr-defined]
+        state[0]["__dataclass_params__"] = parameters
         return (*reduced[:2], state, *reduced[3:5], restore.dataclass_state)
     made = (cls.__name__, cls._fields, cls._field_defaults)  # type: ignore[attr-defined]
     return (restore.named_tuple, made, state, *reduced[3:])
@@ -71,4 +77,4 @@ def without_generated(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
 def _is_by_dataclass(name: str, value: Any) -> bool:
     if name not in _BY_DATACLASS or not isinstance(value, types.FunctionType):
         return False
-    return value.__code__.co_filename in {"<string>", dataclasses.__file__}
+    return value.__code__.co_filename in {"<string>", dataclasses.__file__, reprlib.__file__}

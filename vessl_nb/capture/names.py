@@ -7,6 +7,8 @@ travels by name, and is a module that the version needs.
 
 from __future__ import annotations
 
+import enum
+import functools
 import inspect
 import types
 from collections import deque
@@ -18,7 +20,7 @@ from vessl_nb.capture.cells import place_of
 from vessl_nb.capture.code import global_names, imports_of, is_builtin, nested, stored_globals
 from vessl_nb.capture.environment import environment_reads
 from vessl_nb.capture.generated import implementations_of, own_members
-from vessl_nb.capture.pickles import NotebookPickler, is_shells_open
+from vessl_nb.capture.pickles import NotebookPickler, is_shells_exit, is_shells_open
 from vessl_nb.capture.unpicklable import explain_unpicklable
 from vessl_nb.errors import nearest
 
@@ -32,6 +34,9 @@ Kind: TypeAlias = Literal["global", "closure", "default", "attribute"]
 
 _NOTEBOOK_ONLY = {"display", "get_ipython"}
 """Functions that IPython puts among Python's own: elsewhere they do not exist."""
+
+_MACHINERY = {"cloudpickle.cloudpickle", "copyreg", "vessl_nb.storage.restore"}
+"""Modules that pickles name by themselves."""
 
 _NOT_WRITTEN = {
     "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__abstractmethods__", "_abc_impl", "__slots__",
@@ -107,6 +112,8 @@ class Names:
         The classes and functions that travel by value, the runner first.
     variables
         The environment variables that the code reads, each with the function that does.
+    notebook_only
+        The names used that only a notebook has, such as ``display``, each with the function that does.
     """
 
     names: list[Name] = field(default_factory=list)
@@ -114,6 +121,7 @@ class Names:
     modules: dict[str, str] = field(default_factory=dict)
     definitions: list[Any] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
+    notebook_only: dict[str, str] = field(default_factory=dict)
 
 
 def find_names(roots: Iterable[Any]) -> Names:
@@ -165,7 +173,8 @@ class _Walk:
         return True
 
     def need(self, module: str | None, reason: str) -> None:
-        if module and module != "__main__":
+        is_machinery = module in _MACHINERY and not reason.startswith("imported")
+        if module and module != "__main__" and not is_machinery:
             known = self.found.modules.get(module, "")
             if not known or (reason.startswith("imported") and not known.startswith("imported")):
                 self.found.modules[module] = reason
@@ -193,9 +202,12 @@ class _Walk:
 
     def _look_up(self, name: str, function: types.FunctionType, line: int) -> None:
         variables = function.__globals__
-        if name in variables and name not in _NOTEBOOK_ONLY:
+        if name in _NOTEBOOK_ONLY or (name in variables and is_shells_exit(variables[name])):
+            if not _may_be_absent(function.__code__, name):
+                self.found.notebook_only.setdefault(name, function.__qualname__)
+        elif name in variables:
             self._use(("global", id(variables), name), name, "global", variables[name], function)
-        elif name in _NOTEBOOK_ONLY or not (is_builtin(name) or _expects_name_errors(function.__code__)):
+        elif not (is_builtin(name) or _may_be_absent(function.__code__, name)):
             self._miss(name, function, line)
 
     def _look_into_class(self, cls: type) -> None:
@@ -208,15 +220,18 @@ class _Walk:
                 self.meet(function, f"used by {cls.__qualname__}")
             if functions or name in _NOT_WRITTEN or isinstance(member, types.MemberDescriptorType):
                 continue
-            if name.startswith("__"):
+            if name.startswith("__") or (issubclass(cls, enum.Enum) and name.startswith("_") and name.endswith("_")):
                 self._follow(member, cls.__qualname__)
             else:
                 self._use(("attribute", id(cls), name), f"{cls.__qualname__}.{name}", "attribute", member, cls)
 
     def _use(self, key: tuple[Any, ...], name: str, kind: Kind, value: Any, owner: Any) -> None:
         user = owner.__qualname__
-        if isinstance(value, types.ModuleType | types.BuiltinFunctionType):
-            self.need(getattr(value, "__module__", None) or value.__name__, f"imported by {user}")
+        if isinstance(value, types.ModuleType):
+            self.need(value.__name__, f"imported by {user}")
+            return
+        if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType | None):
+            self.need(value.__module__, f"imported by {user}")
             return
         if isinstance(value, type | types.FunctionType) and not self.meet(value, f"used by {user}"):
             return
@@ -248,8 +263,6 @@ class _Walk:
     def _miss(self, name: str, function: types.FunctionType, line: int) -> None:
         near = nearest(name, [known for known in function.__globals__ if not known.startswith("_")])
         step = near or "Define it in a cell, or correct the name."
-        if name in _NOTEBOOK_ONLY:
-            step = "Only a notebook has it: take it out of the runner's code."
         place = place_of(function.__code__.co_filename, line)
         self.found.missing.append(Missing(name, function.__qualname__, place, step))
 
@@ -275,7 +288,7 @@ class _Measuring(NotebookPickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, type | types.FunctionType):
             if obj.__module__ == "builtins" or not self._walk.meet(obj, f"behind {self._within}"):
-                return NotImplemented
+                return super().reducer_override(obj)  # which names the types of methods and the like, too
             return str, (obj.__qualname__,)
         if isinstance(obj, types.ModuleType):
             self._walk.need(obj.__name__, f"behind {self._within}")
@@ -284,9 +297,17 @@ class _Measuring(NotebookPickler):
 
 def _functions_of(member: Any) -> Iterator[types.FunctionType]:
     """Walk the functions that a member of a class is made of."""
-    for inner in (member, *(getattr(member, part, None) for part in ("__func__", "fget", "fset", "fdel", "func"))):
+    parts = next((parts for kind, parts in _MADE_OF.items() if isinstance(member, kind)), ())
+    for inner in (member, *(getattr(member, part) for part in parts)):
         if isinstance(inner, types.FunctionType):
             yield inner
+
+
+_MADE_OF: dict[Any, tuple[str, ...]] = {
+    (staticmethod, classmethod): ("__func__",),
+    property: ("fget", "fset", "fdel"),
+    (functools.cached_property, functools.partialmethod): ("func",),
+}
 
 
 def _defaults_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -299,5 +320,8 @@ def _stored_by(definition: Any) -> set[str]:
     return stored_globals(definition.__code__) if inspect.isfunction(definition) else set()
 
 
-def _expects_name_errors(code: types.CodeType) -> bool:
-    return any("NameError" in part.co_names for part in nested(code))
+def _may_be_absent(code: types.CodeType, name: str) -> bool:
+    """Tell whether code is prepared for a name that does not exist: it catches that, or looks first."""
+    return any(
+        "NameError" in part.co_names or ("globals" in part.co_names and name in part.co_consts) for part in nested(code)
+    )

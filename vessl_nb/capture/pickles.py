@@ -30,6 +30,7 @@ NO_MODEL = object()
 """Stands for a model that is not pickled; None may be one that is."""
 
 _CODE_TYPES = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, typing.TypeVar)
+_NOTEBOOKS = {"display", "get_ipython"}
 _CREATE_IT_THERE = "Create it in load_model, or inside the method that uses it."
 
 
@@ -64,31 +65,49 @@ class Captured:
     modules: dict[str, str]
 
 
-def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
-    """Pickle a runner with all it takes along, and a model.
+class Capturing:
+    """A runner with all it takes along, pickled as it is now; its model may follow later, and shares with it.
 
     Parameters
     ----------
     runner_cls
         The runner.
-    model
-        The model instance; leave it out where the runner loads it in its own way.
-
-    Returns
-    -------
-    Captured
-        Its buffers are the live objects' own memory: store them before these change.
 
     Raises
     ------
     CannotPickle
         Something cannot leave this process; names the way to it, and the way out.
     """
-    pickler = NotebookPickler()
-    _dump(pickler, runner_cls, runner_cls.__qualname__, _CREATE_IT_THERE)
-    if model is not NO_MODEL:
-        _dump(pickler, model, "model", "Give the runner save_model and load_model, or remove it.")
-    warn_of_wide_views(list(pickler.viewed.values()), {"model": model, **pickler.captures})
+
+    def __init__(self, runner_cls: type) -> None:
+        self._pickler = NotebookPickler()
+        _dump(self._pickler, runner_cls, runner_cls.__qualname__, _CREATE_IT_THERE)
+
+    def finish(self, model: Any = NO_MODEL) -> Captured:
+        """Pickle the model after it; leave it out where the runner loads it in its own way.
+
+        Returns
+        -------
+        Captured
+            Its buffers are the live objects' own memory: store them before these change.
+
+        Raises
+        ------
+        CannotPickle
+            As above.
+        """
+        if model is not NO_MODEL:
+            _dump(self._pickler, model, "model", "Give the runner save_model and load_model, or remove it.")
+        warn_of_wide_views(list(self._pickler.viewed.values()), {"model": model, **self._pickler.captures})
+        return _captured(self._pickler)
+
+
+def capture(runner_cls: type, model: Any = NO_MODEL) -> Captured:
+    """Pickle a runner and a model at once; see `Capturing`."""
+    return Capturing(runner_cls).finish(model)
+
+
+def _captured(pickler: NotebookPickler) -> Captured:
     return Captured(
         pickler.pieces(),
         pickler.buffers,
@@ -131,6 +150,8 @@ class NotebookPickler(BufferPickler):
         """Put keys in place of code, and leave out what is this process's own."""
         if type(obj) is types.CodeType:
             return restore.code, (self._key_of(obj),)
+        if is_shells_exit(obj):
+            return getattr, (builtins, "exit")
         special = _SPECIAL.get(type(obj))
         if special is not None and (reduced := special(obj)) is not None:
             return reduced
@@ -142,6 +163,10 @@ class NotebookPickler(BufferPickler):
         if isinstance(obj, types.FunctionType):
             _, (_, variables, *_), (_, state), *_ = reduced
             variables.pop("__file__", None)
+            for name in (
+                _NOTEBOOKS & state["__globals__"].keys()
+            ):  # elsewhere they do not exist, and code may ask for that
+                del state["__globals__"][name]
             self.functions.append(obj)
             self._note_written(obj)
             self._note_captures(obj, state["__globals__"])
@@ -167,6 +192,11 @@ class NotebookPickler(BufferPickler):
         self.captures.update(
             {f"{prefix}{name}": value for name, value in used.items() if not isinstance(value, _CODE_TYPES)}
         )
+
+
+def is_shells_exit(obj: Any) -> bool:
+    """Tell whether something is what IPython puts in place of ``exit`` in a notebook."""
+    return type(obj).__module__ == "IPython.core.autocall"
 
 
 def is_shells_open(obj: Any) -> bool:
@@ -207,6 +237,14 @@ def _reduce_forward_reference(obj: Any) -> Any:
     return typing.ForwardRef, (obj.__forward_arg__,)  # it keeps code, of which this is the source
 
 
+def _reduce_cached_property(obj: Any) -> Any:
+    return restore.cached_property, (obj.func, obj.attrname)  # one of 3.11 holds a lock
+
+
+def _reduce_type_alias(obj: Any) -> Any:
+    return (restore.type_alias, (obj.__name__, obj.__value__, obj.__type_params__)) if _is_main(obj) else None
+
+
 def _reduce_function(obj: Any) -> Any:
     if is_shells_open(obj):
         return getattr, (builtins, "open")
@@ -216,12 +254,16 @@ def _reduce_function(obj: Any) -> Any:
 
 _SPECIAL: dict[type, Callable[[Any], Any]] = {
     functools._lru_cache_wrapper: _reduce_cache,  # noqa: SLF001  # its only name
+    functools.cached_property: _reduce_cached_property,
     typing.ForwardRef: _reduce_forward_reference,
     typing.NewType: _reduce_new_type,
     type(dataclasses.MISSING): lambda _: "MISSING",
     types.FunctionType: _reduce_function,
 }
 """How objects are taken apart that cloudpickle would take apart otherwise; None leaves one to cloudpickle."""
+
+if hasattr(typing, "TypeAliasType"):  # from 3.12 on
+    _SPECIAL[typing.TypeAliasType] = _reduce_type_alias
 
 _TRACKER_POSITION = {"_make_skeleton_class": 4, "_make_skeleton_enum": 5}
 """Where cloudpickle's functions take the id by which a class is tracked."""

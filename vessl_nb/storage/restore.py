@@ -64,6 +64,19 @@ def single_dispatch_state(function: Any, implementations: dict[type, Any]) -> An
     return functools.update_wrapper(function, implementations[object])
 
 
+def cached_property(function: Any, name: str | None) -> Any:
+    """Make a ``functools.cached_property``, and tell it its name."""
+    made: Any = functools.cached_property(function)
+    made.attrname = name
+    return made
+
+
+def type_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """Make what ``type name = value`` makes; where Python does not know that yet, it is the value."""
+    make: Any = getattr(typing, "TypeAliasType", None)
+    return make(name, value, type_params=parameters) if make else value
+
+
 def new_type(name: str, supertype: Any) -> Any:
     """Make a ``typing.NewType``."""
     return typing.NewType(name, supertype)
@@ -83,11 +96,13 @@ def dataclass_state(cls: type, state: Any) -> type:
     cls
         The class, without attributes.
     state
-        As cloudpickle sets it.
+        As cloudpickle sets it; ``__dataclass_params__`` is a dictionary of what ``dataclass`` was called with.
     """
     from cloudpickle.cloudpickle import _class_setstate  # noqa: PLC0415  # whose state it is
 
-    _class_setstate(cls, state)
+    attributes, slots = state
+    parameters = attributes["__dataclass_params__"]
+    _class_setstate(cls, ({name: value for name, value in attributes.items() if value is not parameters}, slots))
     fields, annotations = vars(cls)["__dataclass_fields__"], dict(vars(cls).get("__annotations__", {}))
     own = {name: fields[name] for name in annotations if name in fields and not _is_class_variable(fields[name])}
     kept = {name: vars(cls)[name] for name in own if name in vars(cls)}
@@ -96,8 +111,7 @@ def dataclass_state(cls: type, state: Any) -> type:
         setattr(cls, name, dataclasses.field(**again))
     # What the annotations name need not exist here, and only these two kinds mean something.
     cls.__annotations__ = {name: dataclasses.InitVar[Any] if _is_init_only(was) else Any for name, was in own.items()}
-    parameters = vars(cls)["__dataclass_params__"]
-    dataclasses.dataclass(**{part: getattr(parameters, part) for part in _DATACLASS})(cls)
+    dataclasses.dataclass(**parameters)(cls)
     cls.__annotations__, cls.__dataclass_fields__ = annotations, fields  # type: ignore[attr-defined]
     for name, value in kept.items():  # the members of slots, where it has any
         setattr(cls, name, value)
@@ -105,7 +119,6 @@ def dataclass_state(cls: type, state: Any) -> type:
 
 
 _FIELD = ("default", "default_factory", "init", "repr", "hash", "compare", "metadata", "kw_only")
-_DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 
 
 def _is_class_variable(field: dataclasses.Field[Any]) -> bool:

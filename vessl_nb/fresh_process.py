@@ -1,0 +1,149 @@
+"""A fresh interpreter, started ahead, that is sent one request: how the check gets a clean process.
+
+It has an empty working directory, the notebook's folder is not on its path, and of the environment it has what `_KEPT`
+and `_KEPT_BEGINNINGS` say and the variables that the version declares.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vessl_nb.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_KEPT = {"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONHASHSEED"}
+_KEPT_BEGINNINGS = ("LC_", "CUDA_", "VESSL_NB_")
+
+_PULSE = 0.2
+"""How often the waiting process looks up, in seconds."""
+
+
+class CleanProcess:
+    """A fresh interpreter, started ahead: it imports what it needs itself while the version is still being made.
+
+    Parameters
+    ----------
+    env
+        The names of the environment variables that the version declares.
+    folder
+        Its working directory; None for a new one.
+    """
+
+    def __init__(self, env: Sequence[str], folder: str | None = None) -> None:
+        self._own = tempfile.TemporaryDirectory(prefix="vessl_nb-check-", ignore_cleanup_errors=True)
+        self.folder = folder or self._own.name
+        self._reading, writing = os.pipe()
+        script = (
+            f"import sys; sys.path += {_installed_paths()}; from vessl_nb.clean_process import main; main({writing})"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._problem: OSError | None = None
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
+                [sys.executable, "-P", "-c", script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd=self.folder,
+                env={name: value for name, value in os.environ.items() if _is_kept(name) or name in env},
+                pass_fds=[writing],
+                start_new_session=True,  # the notebook's stop button is not for it: whoever waits ends it
+            )
+        except OSError as error:  # what is wrong with the version is said first
+            self._problem = error
+        finally:
+            os.close(writing)
+
+    def ask(self, request: bytes, alive: Callable[[], None]) -> bytes:
+        """Send a request, and wait for the answer; empty where the process died.
+
+        Parameters
+        ----------
+        request
+            One, encoded.
+        alive
+            Is called now and then meanwhile.
+        """
+        if self._process is None:
+            raise CheckFailed(
+                f"Cannot start a clean process: {self._problem}.", "Nothing was registered. check=False does without."
+            ) from self._problem
+        answer: list[bytes] = []
+        pipe = self._process.stdin
+        thread = threading.Thread(target=lambda: answer.append(self._talk(pipe, request)), daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_PULSE)
+            alive()
+        return answer[0]
+
+    def _talk(self, pipe: Any, request: bytes) -> bytes:
+        # With its length, since a process that the sample has forked here holds this end of the pipe, too.
+        with contextlib.suppress(BrokenPipeError), pipe:
+            pipe.write(len(request).to_bytes(8, "big") + request)
+        with os.fdopen(self._reading, "rb", closefd=False) as answer:
+            length = answer.read(8)
+            return answer.read(int.from_bytes(length, "big"))
+
+    def said(self) -> str:
+        """Say how a process that died did."""
+        assert self._process is not None  # noqa: S101  # it was there to die
+        code = self._process.wait()
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        assert self._process.stderr is not None  # noqa: S101  # it was asked for
+        lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        return f"ended with status {code}" + (f": {lines[-1]}" if lines else "")
+
+    def close(self) -> None:
+        """End the process, and clear up after it."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+        os.close(self._reading)
+        self._own.cleanup()
+
+
+@contextlib.contextmanager
+def clean_process(env: Sequence[str], folder: str | None = None) -> Iterator[CleanProcess]:
+    """Start a clean process, as `CleanProcess` says, and end it."""
+    process = CleanProcess(env, folder)
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+def _installed_paths() -> list[str]:
+    """List the folders of this process's path that packages are installed in, and where this one is.
+
+    PYTHONPATH is not handed on, but some machines have their packages there.
+    """
+    home = Path(__file__).parent.parent
+    return [*filter(_holds_packages, sys.path), str(home)]
+
+
+def _holds_packages(path: str) -> bool:
+    try:
+        return Path(path).is_absolute() and any(name.endswith(".dist-info") for name in os.listdir(path))  # noqa: PTH208  # ten times as quick
+    except OSError:  # no folder, or not one's own
+        return False
+
+
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or name.startswith(_KEPT_BEGINNINGS)
