@@ -7,12 +7,14 @@ import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import vessl_nb as vessl
+from vessl_nb.capture.inventory import remarks_on_source
 from vessl_nb.errors import CannotPickle, InvalidRunner, UndefinedName
 
 HELPER = """
@@ -144,7 +146,63 @@ def test_a_secret_is_flagged_and_shown_nowhere(run):
     for face in (repr(shown), shown._repr_html_()):
         assert "secret" in face
         assert token not in face
-    assert 'env=["CONFIG"]' in repr(shown)
+    assert 'env=["TOKEN"]' in repr(shown)
+
+
+@pytest.mark.parametrize(
+    ("cell", "variable"),
+    [
+        ("class Box: pass\ncfg = Box()\ncfg.api_key = 'abc'", "API_KEY"),
+        ("cfg = {'hub': {'apiKey': 'abc'}}", "API_KEY"),
+        ("cfg = {'hub': ['ghp_' + 'a1B2c3D4e5F6g7H8i9J0']}", "HUB"),
+    ],
+)
+def test_the_variable_for_a_secret_is_named_by_the_last_step_of_the_way_to_it(run, cell, variable):
+    assert f'env=["{variable}"]' in repr(taken(run, "return cfg", cell))
+
+
+KEY = "sk-" + "proj-a1B2c3D4e5F6g7H8i9J0"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"        return call('{KEY}')", "line 3, holds what looks like an API key"),
+        (f"        # {KEY}", "line 3, holds what looks like an API key"),
+        ("        api_key = 'hunter2'", "line 3, holds what looks like a secret"),
+    ],
+)
+def test_a_key_that_is_written_anywhere_in_the_source_is_remarked_with_its_line_and_not_shown(line, said):
+    [remark] = remarks_on_source(f"class Iris:\n    def predict(model, data):\n{line}\n        return 1\n")
+    assert said in remark
+    assert KEY not in remark
+    assert "hunter2" not in remark
+    assert ('env=["API_KEY"]' in remark) is ("api_key" in line)
+
+
+def test_every_line_with_a_key_is_remarked_and_a_private_key_once():
+    private = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow1\nIBAAK==\n-----END RSA PRIVATE KEY-----"
+    remarks = remarks_on_source(f'a = \'{KEY}\'\nb = \'{KEY}\'\nc = 1\nd = """{private}"""\n')
+    assert [remark.partition(", holds")[0] for remark in remarks] == [f"runner.py, line {line}" for line in (1, 2, 4)]
+    assert "a private key" in remarks[-1]
+    assert remarks_on_source("token = os.environ['TOKEN']\n") == []
+
+
+def test_a_package_that_a_function_can_do_without_is_not_missed_and_one_that_it_needs_is(run):
+    tried = "try:\n            import quick_nowhere.sub\n        except ImportError:\n            pass"
+    assert taken(run, f"{tried}\n        return data").remarks == ()
+    [remark] = taken(run, f"{tried}\n        import quick_nowhere.sub\n        return data").remarks
+    assert remark.startswith("quick_nowhere.sub, imported by Iris.predict, is in no package")
+    run("def helper():\n    import quick_nowhere.sub")
+    [remark] = taken(run, f"{tried}\n        return helper()").remarks
+    assert "is in no package" in remark
+
+
+def test_a_constant_of_a_module_that_the_notebook_set_is_remarked(run):
+    (Path.cwd() / "belongings_helper.py").write_text(HELPER + "LIMIT = 2\n")
+    run("import belongings_helper\nbelongings_helper.LIMIT = 5")
+    [remark, _] = taken(run, "return belongings_helper.scale(data)").remarks
+    assert remark.startswith("belongings_helper.LIMIT is 5 here and 2 in belongings_helper.py, which travels.")
 
 
 def test_a_helper_that_was_redefined_after_the_runner_is_remarked(run):

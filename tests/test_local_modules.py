@@ -83,7 +83,7 @@ def test_a_helper_travels_with_all_that_it_leads_to_and_nothing_of_it_is_run(bes
         "requests_like": "imported by other.py",
         "sklearn.linear_model": "imported by helper.py",
     }
-    assert found.changed == found.problems == ()
+    assert (found.changed, found.problems) == ({}, ())
     assert "helper" not in sys.modules
 
 
@@ -114,7 +114,7 @@ def test_a_package_without_init_gives_only_the_parts_that_are_used(beside):
 
 def test_what_is_installed_or_pythons_own_or_nowhere_is_not_local(beside):
     names = ["os", "sys", "json.decoder", "msgspec", "numpy.linalg", "vessl_nb.errors", "__main__", "nowhere.at.all"]
-    assert find_local_modules(names) == finding.LocalModules({}, {}, (), (), ())
+    assert find_local_modules(names) == finding.LocalModules({}, {}, (), {}, ())
 
 
 def test_what_is_installed_in_editable_mode_is_local(beside, tmp_path):
@@ -285,9 +285,10 @@ def test_a_module_whose_file_says_something_else_by_now_is_named(beside, old, ne
     helper = importlib.import_module("helper")
     for _ in range(100):  # Python rewrites the byte code of what is called often
         helper.plain(1), helper.cached(1), helper.Scaler.scale(1)
-    assert find_local_modules(["helper"]).changed == ()
+    assert find_local_modules(["helper"]).changed == {}
     (beside / "helper.py").write_text(HELPER.replace(old, new))
-    assert find_local_modules(["helper"]).changed == ("helper",)
+    [sentence] = find_local_modules(["helper"]).changed["helper"]
+    assert sentence.startswith("helper was changed on disk after it was imported")
 
 
 def test_a_module_whose_file_was_only_laid_out_anew_is_not_changed(beside):
@@ -301,6 +302,82 @@ def test_a_module_whose_file_was_only_laid_out_anew_is_not_changed(beside):
     assert not is_changed(helper)
     assert not is_changed(constants)
     assert not is_changed(json.decoder)
+
+
+CONSTANTS = """
+import os
+SCALE = 2
+NAMES = ["cat", "dog"]
+LIMITS: dict = {"low": 0.5}
+WIDE = HIGH = (1, (2, "x"))
+API_KEY = "one"
+
+# What may well be another by now, in a file that is as it was:
+STATE = None
+CACHE = {}
+SEEN = ["first"]
+COUNT = 0
+COUNT += 1
+HOME = "unset"
+if os.environ:
+    HOME = "set"
+gone = 3
+del gone
+join = None
+from os.path import *
+
+def learn(x):
+    global STATE
+    STATE = CACHE[x] = x
+    SEEN.append(x)
+    return NAMES[0], LIMITS["low"], x in NAMES
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("SCALE = 2", "SCALE = 22", "helper.SCALE is 2 here and 22 in helper.py, which travels."),
+        ("SCALE = 2", "SCALE = 2.0", "helper.SCALE is 2 here and 2.0 in helper.py, which travels."),
+        ("SCALE = 2", "SCALE = 2\nNEW = 1", "helper.NEW does not exist here, and is 1 in helper.py, which travels."),
+        ('"cat", "dog"', '"dog", "cat"', "helper.NAMES is a list here and ['dog', 'cat'] in helper.py, which travels."),
+        ("0.5", "0.75", "helper.LIMITS is a dict here and {'low': 0.75} in helper.py, which travels."),
+        ('"one"', '"two"', "helper.API_KEY has another value here than in helper.py, which travels."),
+    ],
+)
+def test_a_module_whose_constants_the_file_gives_other_values_is_named_with_both(beside, old, new, said):
+    text = CONSTANTS.replace("from os.path import *\n", "")
+    write(beside, {"helper.py": text})
+    importlib.import_module("helper").learn(4)
+    assert find_local_modules(["helper"]).changed == {}
+    (beside / "helper.py").write_text(text.replace(old, new))
+    [sentence] = find_local_modules(["helper"]).changed["helper"]
+    assert sentence.startswith(said)
+
+
+def test_a_constant_that_the_notebook_set_is_named_as_well(beside):
+    write(beside, {"helper.py": "SCALE = 2\nNET = None\nA = B = C = 1"})
+    helper = importlib.import_module("helper")
+    helper.SCALE, helper.NET = 5, HELPER.__class__
+    scale, net = find_local_modules(["helper"]).changed["helper"]
+    assert scale.startswith("helper.SCALE is 5 here and 2 in helper.py")
+    assert net.startswith("helper.NET is a type here and None in helper.py")
+    helper.A = helper.B = helper.C = 2
+    assert find_local_modules(["helper"]).changed["helper"][-1] == "2 more names of helper are not what the file says."
+
+
+def test_what_a_module_itself_fills_or_sets_or_may_get_from_a_star_import_is_no_change(beside):
+    write(beside, {"helper.py": CONSTANTS, "hidden.py": "A = 1\nglobals()['A'] = 2"})
+    helper = importlib.import_module("helper")
+    helper.learn(4)
+    assert helper.join is os.path.join
+    assert not is_changed(helper)
+    assert not is_changed(importlib.import_module("hidden"))
+
+
+def test_a_package_without_init_inside_of_another_is_found_before_either_is_imported(beside):
+    write(beside, {"outer/inner/leaf.py": "", "helper.py": "import outer.inner.leaf"})
+    assert list(find_local_modules(["helper"]).files) == ["helper.py", "outer/inner/leaf.py"]
 
 
 # Splitting into units
@@ -329,7 +406,7 @@ def test_every_file_is_in_one_unit_and_a_package_is_never_torn(paths):
 # Loading, in processes of their own
 
 PRELUDE = """
-import importlib, os, pickle, sys
+import importlib, os, pickle, sys, warnings
 from pathlib import Path
 import msgspec
 from vessl_nb.errors import LocalModuleConflict
@@ -338,6 +415,7 @@ from vessl_nb.registry import module_folders
 from vessl_nb.storage.blobs import Blobs, Place
 from vessl_nb.storage.folder import Folder
 
+warnings.filterwarnings("ignore", ".* is now the one that the version loaded here brought")
 blobs = Blobs(Folder(Path("ROOT")))
 
 def load(version):
@@ -445,6 +523,44 @@ def test_a_second_version_with_another_helper_is_refused_and_one_with_the_same_i
         print(third.word, helper.word)
     """
     assert run(code) == ["first", "third", "first"]
+
+
+DISPLACED = """
+    import warnings
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        load("v1")
+        load("v1")
+    for each in warned:
+        print(str(each.message).split(", in this")[0].replace(" ", "_"))
+"""
+
+
+def test_a_file_of_the_users_own_that_a_versions_module_displaces_is_named_at_load_and_at_register(
+    register, run, beside
+):
+    brought = {"helper.py": "V = 1", "same.py": "V = 1", "pkg/__init__.py": "", "pkg/a.py": "V = 1", "ns/part.py": "1"}
+    register("v1", brought)
+    own = {**brought, "helper.py": "V = 2", "pkg/a.py": "V = 2", "ns/part.py": "2"}
+    write(beside, own)
+    said = run(DISPLACED, cwd=beside)
+    owned = {"helper": "helper.py", "pkg": "pkg/__init__.py", "ns.part": "ns/part.py"}
+    assert sorted(said) == sorted(
+        f"{name}_is_now_the_one_that_the_version_loaded_here_brought,_not_{beside / path}"
+        for name, path in owned.items()
+    )
+    code = DISPLACED.replace("print(", "(").replace("for each in warned", "for each in []")
+    found = """
+        from vessl_nb.capture.local_modules import find_local_modules
+        import helper, same, pkg.a
+        print(helper.V, *[problem.split(", and that")[0].replace(" ", "_") for problem in
+            find_local_modules(["helper", "same", "pkg.a", "ns.part"]).problems])
+    """
+    version, *problems = run(dedent(code) + dedent(found), cwd=beside)
+    assert version == "1"
+    assert problems == [
+        f"{name}_is_the_copy_that_a_version_loaded_here_brought" for name in ("helper", "pkg", "ns.part")
+    ]
 
 
 def test_what_is_imported_late_is_the_first_versions_after_another_was_refused(register, run, beside):

@@ -22,6 +22,7 @@ from importlib.machinery import (
 )
 from typing import TYPE_CHECKING
 
+from vessl_nb.capture.module_places import find_displaced
 from vessl_nb.loaded_modules import is_loaded
 from vessl_nb.registry.module_folders import split_units, unit_folder
 from vessl_nb.registry.volume import lay_out
@@ -45,6 +46,11 @@ def make_importable(files: Mapping[str, Place], blobs: Blobs) -> None:
     blobs
         Where their contents are.
 
+    Warns
+    -----
+    UserWarning
+        An ordinary import would find another file under one of their names: the user's own, perhaps.
+
     Raises
     ------
     LocalModuleConflict
@@ -65,7 +71,12 @@ def make_importable(files: Mapping[str, Place], blobs: Blobs) -> None:
         for name in _find_missing(units, folders):
             lay_out(blobs, units[name], folders[name])
         # Looked for once more: it may take a while, and another thread may have imported one from elsewhere.
-        _finder.take({name: folders[name] for name in _find_missing(units, folders)})
+        missing = _find_missing(units, folders)
+        new = [name for name in missing if name not in _finder.folders]
+        _finder.take({name: folders[name] for name in missing})
+    _say_displaced(
+        {name: displaced for name in new if (displaced := _find_displaced(name, units[name], folders[name]))}
+    )
 
 
 class _Finder(MetaPathFinder):
@@ -132,6 +143,27 @@ def _spec_in(folder: Path, name: str) -> ModuleSpec:
         message = f"The version's module {name} is gone from {folder}. Load the version again."
         raise ModuleNotFoundError(message, name=name)
     return spec
+
+
+def _find_displaced(name: str, unit: Mapping[str, Place], folder: Path) -> Path | None:
+    base = name.replace(".", "/")
+    bases = {base + suffix for suffix in (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES)}
+    bases |= {f"{base}/__init__{suffix}" for suffix in (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES)}
+    return next((find_displaced(name, folder / path) for path in sorted(unit) if path in bases), None)
+
+
+def _say_displaced(displaced: Mapping[str, Path]) -> None:
+    if not displaced:
+        return
+    from vessl_nb.capture.inventory import warn  # noqa: PLC0415  # a server that loads a version need not have it
+
+    warn(
+        [
+            f"{name} is now the one that the version loaded here brought, not {file}, in this process. To work on "
+            "yours, restart the kernel, and load the version in another process (`vessl-nb run`)."
+            for name, file in displaced.items()
+        ]
+    )
 
 
 def _find_missing(units: Mapping[str, Mapping[str, Place]], folders: Mapping[str, Path]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -25,21 +26,34 @@ def parse(text: str) -> ast.Module | None:
         return None
 
 
-@functools.lru_cache(maxsize=1000)
-def bindings_in(text: str) -> tuple[tuple[str, Kind, int, str], ...]:
-    """Give what the top-level statements of a text bind: name, kind, line and the statement, in order."""
+_BINDABLE = re.compile(r"\b(?:def|class|type)\s+(\w+)|\bimport\b(.*)|\b(\w+)\b(?!\s*[.(\[])")
+
+
+@functools.lru_cache(maxsize=10_000)  # as many as the runs that are remembered; each is some words
+def names_perhaps_bound_in(text: str) -> frozenset[str]:
+    """Find the words that stand where a statement could bind them: quickly, without parsing, and too many."""
+    found: set[str] = set()
+    for defined, imported, word in _BINDABLE.findall(text):
+        found.update(re.findall(r"\w+", imported) if imported else (defined or word,))
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=10_000)
+def bindings_in(text: str) -> dict[str, list[tuple[Kind, int, str]]]:
+    """Give what the top-level statements of a text bind: by name, each time with kind, line and the statement."""
     tree = parse(text)
     if tree is None:
-        return ()
+        return {}
     lines = text.split("\n")
-    found: list[tuple[str, Kind, int, str]] = []
+    found: dict[str, list[tuple[Kind, int, str]]] = {}
     for statement in tree.body:
         bound: dict[str, tuple[Kind, int]] = {}
         for name, kind, line in _bound_by(statement, in_expressions=":=" in text):
             bound.setdefault(name, (kind, line))
         source = source_of(statement, lines) if bound else ""
-        found.extend((name, kind, line, source) for name, (kind, line) in bound.items())
-    return tuple(found)
+        for name, (kind, line) in bound.items():
+            found.setdefault(name, []).append((kind, line, source))
+    return found
 
 
 def names_bound_by(statement: ast.stmt) -> set[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.capture.bindings import bindings_in, parse
+from vessl_nb.capture.bindings import bindings_in, names_perhaps_bound_in, parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -109,41 +109,63 @@ def cells() -> list[Cell]:
         filename = getattr(sys.modules.get("__main__"), "__file__", None) or ""
         text = "".join(linecache.getlines(filename))
         return [Cell(filename, None, text)] if text else []
+    return list(_cells_of(shell, tuple(_numbers(shell).items()), tuple(shell.history_manager.input_hist_parsed)))
+
+
+@functools.lru_cache(maxsize=1)
+def _cells_of(shell: Any, numbers: tuple[tuple[str, int], ...], _history: tuple[str, ...]) -> tuple[Cell, ...]:
+    """List the cells of a shell, once for what it has run: a registration asks for them many times."""
     found = []
-    for filename in list(_numbers(shell)):
+    for filename, _ in numbers:
         number, is_inner = _place(shell, filename)
         found.append((number or 0, is_inner, Cell(filename, number, _unfold(_text_of(filename), shell))))
-    return [cell for _, _, cell in sorted(found, key=lambda entry: entry[:2])]
+    return tuple(cell for _, _, cell in sorted(found, key=lambda entry: entry[:2]))
 
 
-def definitions_of(name: str, among: Collection[Cell] | None = None) -> list[Definition]:
-    """List the top-level statements that bind a name, those run first at the beginning.
+class Definitions:
+    """What the top-level statements of some cells bind.
 
     Parameters
     ----------
-    name
-        The name. What binds it inside of functions, by ``global``, is not looked for.
     among
-        The cells to look in; all by default.
-
-    Returns
-    -------
-    list of Definition
-        Empty where no cell is known to bind it: it may come from a star import, ``exec`` or a magic.
+        The cells, oldest first. One is parsed only when a name is asked for that it may bind: most never are.
     """
-    among = cells() if among is None else among
-    # Most cells do not have the name where it could be bound, and need not be parsed.
-    word = re.escape(name)
-    bound_somewhere = re.compile(rf"\b(def|class|import\b.*)\s+{word}\b|\b{word}\b(?!\s*[.(\[])")
-    known = [
-        (cell, bindings_in(cell.text)) for cell in among if name in cell.text and bound_somewhere.search(cell.text)
-    ]
-    return [
-        Definition(cell, kind, line, source)
-        for cell, bindings in known
-        for bound, kind, line, source in bindings
-        if bound == name
-    ]
+
+    def __init__(self, among: Collection[Cell]) -> None:
+        self._cells: dict[str, list[Cell]] = {}
+        for cell in among:
+            for name in names_perhaps_bound_in(cell.text):
+                self._cells.setdefault(name, []).append(cell)
+
+    def of(self, name: str) -> list[Definition]:
+        """List the top-level statements that bind a name, those run first at the beginning.
+
+        Parameters
+        ----------
+        name
+            The name. What binds it inside of functions, by ``global``, is not looked for.
+
+        Returns
+        -------
+        list of Definition
+            Empty where no cell is known to bind it: it may come from a star import, ``exec`` or a magic.
+        """
+        return [
+            Definition(cell, kind, line, source)
+            for cell in self._cells.get(name, ())
+            for kind, line, source in bindings_in(cell.text).get(name, ())
+        ]
+
+
+@functools.lru_cache(maxsize=2)  # of all cells, and of those since a reset
+def definitions_in(among: tuple[Cell, ...]) -> Definitions:
+    """Give what the statements of some cells bind; of the same cells it is found out once."""
+    return Definitions(among)
+
+
+def definitions_of(name: str) -> list[Definition]:
+    """List the statements of all cells that bind a name, as `Definitions.of` does; for many names, ask that."""
+    return definitions_in(tuple(cells())).of(name)
 
 
 def running_shell() -> Any:

@@ -16,9 +16,9 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vessl_nb.capture.changed_modules import is_changed
+from vessl_nb.capture.changed_modules import say_changes
 from vessl_nb.capture.imports import names_in, walk_imports
-from vessl_nb.capture.module_places import is_local, locate, variables_of
+from vessl_nb.capture.module_places import find_displaced, is_brought, is_local, locate, variables_of
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.faces.html import size_words
 from vessl_nb.volume_paths import check_no_clash, check_volume_path
@@ -49,7 +49,7 @@ class LocalModules:
     top_level
         The names that they are imported by, without what comes after a dot.
     changed
-        Those loaded in this process whose file says something else by now.
+        Those loaded in this process whose file says something else by now, each with the sentences that say what.
     problems
         What does not travel, or not everywhere: a sentence each.
     """
@@ -57,7 +57,7 @@ class LocalModules:
     files: dict[str, Path]
     imports: dict[str, str]
     top_level: tuple[str, ...]
-    changed: tuple[str, ...]
+    changed: dict[str, list[str]]
     problems: tuple[str, ...]
 
 
@@ -86,16 +86,16 @@ def find_local_modules(names: Iterable[str]) -> LocalModules:
     for name in names:
         search.follow(name)
     check_no_clash(search.files)
-    changed = []
+    changed: dict[str, list[str]] = {}
     for name, module in sorted(sys.modules.items()):
         path = search.source_of(name)
-        if path and variables_of(module).get("__file__") == str(search.files[path]) and is_changed(module):
-            changed.append(name)
+        if path and variables_of(module).get("__file__") == str(search.files[path]) and (said := say_changes(module)):
+            changed[name] = said
     return LocalModules(
         dict(sorted(search.files.items())),
         dict(sorted(search.imports.items())),
         tuple(sorted({path.partition("/")[0].partition(".")[0] for path in search.files})),
-        tuple(changed),
+        changed,
         tuple(dict.fromkeys(search.problems)),
     )
 
@@ -161,6 +161,11 @@ class _Search:
         if not suffix or not file.is_file():
             self.problems.append(f"The module {name} came from {file}, which is no source file: it does not travel.")
             return False
+        if is_brought(file) and (displaced := find_displaced(name, file)):
+            self.problems.append(
+                f"{name} is the copy that a version loaded here brought, and that one travels, not {displaced}. To "
+                "register yours, restart the kernel and do not load that version."
+            )
         if not folders:
             self._add(f"{base}{suffix}", file)
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.capture.bindings import parse
-from vessl_nb.capture.cells import RUNS, cells, definitions_of, running_shell
+from vessl_nb.capture.cells import RUNS, cells, definitions_in, running_shell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -48,13 +49,18 @@ def stale_names(uses: Mapping[str, Collection[str]], runner: str) -> list[Stale]
     """
     shell = running_shell()
     ran = _since_reset([cell for cell in cells() if cell.number is not None])
-    if shell is None or any(_HIDDEN.search(cell.text) for cell in ran):
+    if shell is None or any(_hides_names(cell.text) for cell in ran):
         return []
     notebook = _read_notebook()
+    definitions = definitions_in(tuple(ran))
+    unsure = {name for cell in ran for name in _names_perhaps_made_in(cell.text)}
+    order = {cell.filename: place for place, cell in enumerate(ran)}
+    runners = definitions.of(runner)
+    newest_runner = runners[-1].cell if runners else None
     found = []
     for name, users in uses.items():
-        known = definitions_of(name, ran)
-        if name not in shell.user_ns or not known or _may_be_from_elsewhere(name, ran):
+        known = definitions.of(name)
+        if name not in shell.user_ns or not known or name in unsure:
             continue
         is_newest = _is_from(shell.user_ns[name], known[-1])
         if is_newest is False:
@@ -62,8 +68,10 @@ def stale_names(uses: Mapping[str, Collection[str]], runner: str) -> list[Stale]
         lost = [_say_lost(definition, ran, notebook) for definition in known]
         if all(lost):
             found.append(Stale(name, f"{name} comes from {lost[-1]}"))
-        elif is_newest and (sentence := _say_redefined(known, ran, runner, name, users)):
-            found.append(Stale(name, sentence))
+        elif is_newest and newest_runner and order[known[-1].cell.filename] > order[newest_runner.filename]:
+            before = [each for each in known if order[each.cell.filename] <= order[newest_runner.filename]]
+            if before and before[-1].source != known[-1].source:
+                found.append(Stale(name, _say_redefined(name, known[-1], runner, newest_runner, users)))
     return found
 
 
@@ -75,7 +83,9 @@ def _is_from(value: Any, definition: Definition) -> bool | None:
     if definition.kind == "import":  # it made nothing
         return None
     for _ in range(_MOST_WRAPPERS):
-        value = inspect.getattr_static(value, "__wrapped__", value)  # which runs nothing of the value's own
+        outer, value = value, inspect.getattr_static(value, "__wrapped__", value)  # which runs nothing of its own
+        if value is outer:
+            break
     functions = vars(value).values() if isinstance(value, type) else (value,)
     files = {function.__code__.co_filename for function in functions if isinstance(function, types.FunctionType)}
     files -= {"<timed exec>", "<string>"}  # under %%time, and what a dataclass writes: these may be of any cell
@@ -95,33 +105,26 @@ _HIDDEN = re.compile(
 """What binds names that do not stand in the text: of a notebook that has it nothing certain can be said."""
 
 
-def _may_be_from_elsewhere(name: str, ran: list[Cell]) -> bool:
-    """Whether a cell may make a name without a statement that binds it: then nothing certain can be said of it."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    for cell in ran:
-        if name not in cell.text:
-            continue
-        if re.search(rf"\bglobal\b[^\n;]*{word.pattern}", cell.text):
-            return True
-        # Under these two the cell is run as one, and has its own text; other magics may do with it what they like.
-        if re.search(r"run_cell_magic\('(?!vessl_runner|capture)", cell.text) and word.search(cell.text):
-            return True
-    return False
+@functools.lru_cache(maxsize=10_000)
+def _hides_names(text: str) -> bool:
+    return _HIDDEN.search(text) is not None
 
 
-def _say_redefined(known: list[Definition], ran: list[Cell], runner: str, name: str, users: Collection[str]) -> str:
-    """Say that a name was defined otherwise when the runner was; nothing where it was not."""
-    order = {cell.filename: place for place, cell in enumerate(ran)}
-    runners = [definition.cell for definition in definitions_of(runner, ran)]
-    newest = known[-1]
-    if not runners or order[newest.cell.filename] <= order[runners[-1].filename]:
-        return ""
-    before = [definition for definition in known if order[definition.cell.filename] <= order[runners[-1].filename]]
-    if not before or before[-1].source == newest.source:
-        return ""
+@functools.lru_cache(maxsize=10_000)
+def _names_perhaps_made_in(text: str) -> frozenset[str]:
+    """Find the names that a cell may make without a statement that binds them: nothing certain can be said of these."""
+    # Under these two the cell is run as one, and has its own text; other magics may do with it what they like.
+    if re.search(r"run_cell_magic\('(?!vessl_runner|capture)", text):
+        return frozenset(re.findall(r"\w+", text))
+    declared = re.findall(r"\bglobal\b([^\n;]*)", text)
+    return frozenset(name for names in declared for name in re.findall(r"\w+", names))
+
+
+def _say_redefined(name: str, newest: Definition, runner: str, cell: Cell, users: Collection[str]) -> str:
+    """Say that a name was defined otherwise when the runner was."""
     used = f" (used by {', '.join(sorted(users))})" if users else ""
     return (
-        f"{name} was redefined in In[{newest.cell.number}], after {runner} was defined in In[{runners[-1].number}]: "
+        f"{name} was redefined in In[{newest.cell.number}], after {runner} was defined in In[{cell.number}]: "
         f"the new one ships{used}."
     )
 
