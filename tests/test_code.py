@@ -9,8 +9,9 @@ from textwrap import dedent
 
 import pytest
 
+from vessl_nb.capture import statement_nodes
 from vessl_nb.capture.bindings import names_bound_by, source_of
-from vessl_nb.capture.code import by_name, same_code
+from vessl_nb.capture.code import by_name, global_names, same_code
 from vessl_nb.capture.functions import functions_behind
 
 
@@ -121,3 +122,30 @@ def test_the_functions_behind_a_value_are_found_under_whatever_wraps_them():
     found = [function.__qualname__ for function in functions_behind(names["Model"])]
     assert sorted(found) == ["Model.Inner.deep", "Model.load", "Model.scale", "Model.size", "Model.size"]
     assert list(functions_behind(names["Endless"]())) == []
+
+
+def test_code_is_the_same_at_the_top_and_inside_of_other_code():
+    inside = by_name("fs = [lambda x, k=k: x + k for k in y]")["<lambda>"][0]
+    assert same_code(inside, by_name("f = lambda x, k=k: x + k")["<lambda>"][0])
+
+
+def test_a_global_that_a_function_assigns_is_one_that_it_reads():
+    text = "def f(x):\n    global cache, last\n    if cache is None: cache = {}\n    last = x\n    return cache"
+    assert set(global_names(compile(text, "", "exec"))) == {"cache"}
+
+
+@pytest.mark.parametrize(
+    ("text", "does_something"),
+    [
+        ("adders = [lambda x, k=k: x + k for k in range(3)]", False),
+        ("names = dict(zip(sorted(LABELS), range(len(LABELS))))", False),
+        ("pattern = re.compile(text)", False),
+        ("half = functools.partial(scale, 0.5)", False),
+        ("f = lambda: open('x')", False),
+        ("held = Holder(lambda x: x)", True),
+        ("times = [time.time() for _ in range(3)]", True),
+        ("start = datetime.now()", True),
+    ],
+)
+def test_a_statement_that_only_makes_values_may_run_again_and_no_other(text, does_something):
+    assert statement_nodes.does_something(ast.parse(text).body[0]) is does_something

@@ -135,7 +135,16 @@ def test_the_parameters_are_the_sdks_in_its_order_and_all_others_by_keyword_only
     positional = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
     assert list(positional.items()) == list(expected.items())
     further = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
-    assert [p.name for p in further] == ["sample", "tags", "aliases", "description", "env", "check", "store_examples", "kwargs"]
+    assert [p.name for p in further] == [
+        "sample",
+        "tags",
+        "aliases",
+        "description",
+        "env",
+        "check",
+        "store_examples",
+        "kwargs",
+    ]
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in further[:-1])
     assert further[-1].kind is inspect.Parameter.VAR_KEYWORD
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -221,11 +222,108 @@ RUNNERS = {
         ],
         "Sized().get(data)",
     ),
+    "a base class that was redefined after it": (
+        [
+            "class Base:\n    def go(self, x): return x + 1",
+            "class Child(Base): pass",
+            "class Base:\n    def go(self, x): return x + 100",
+        ],
+        "[Child().go(data), Base().go(data)]",
+    ),
+    "a decorator that was redefined, and what it used": (
+        [
+            "K = 2\ndef deco(f):\n    k = K\n    def w(x): return f(x) + k\n    return w",
+            "@deco\ndef f(x): return x",
+            "K = 50\ndef deco(f): return lambda x: 'new'",
+        ],
+        "[f(data), K]",
+    ),
+    "a function kept under another name, and redefined": (
+        ["def f(x): return x + 1", "old = f", "def f(x): return old(x) * 2"],
+        "f(data)",
+    ),
+    "names bound anew after they were used": (
+        [
+            "import functools, pathlib, re\nK, folder, text = 2, '/a', 'a'",
+            "def f(x, k=K): return x * k\nclass A:\n    k = K * 3\ntimes = functools.partial(f, k=K)",
+            "where = pathlib.Path(folder) / 'x'\npattern = re.compile(text)\npick = f if K == 2 else None",
+            "K, folder, text = 50, '/b', 'b'",
+        ],
+        "[f(data), A.k, times(data), str(where), pattern.pattern, pick(data), K]",
+    ),
+    "a time that was taken": (
+        ["import datetime", "START = datetime.datetime.now()"],
+        "str(START)",
+    ),
+    "lambdas in a comprehension": (
+        ["adders = [lambda x, k=k: x + k for k in range(3)]"],
+        "[add(data) for add in adders]",
+    ),
+    "a global that a function assigns itself": (
+        ["_w = None", "def g(x):\n    global _w\n    if _w is None: _w = [2]\n    return x * _w[0]"],
+        "g(data)",
+    ),
+    "a dictionary that answers for attributes": (
+        ["class Config(dict):\n    __getattr__ = dict.__getitem__", "config = Config(a=2)"],
+        "config.a * data",
+    ),
+    "a class that notes its subclasses": (
+        [
+            "class Base:\n    known = {}\n    def __init_subclass__(cls, key): Base.known[key] = cls; cls.key = key",
+            "class A(Base, key='a'):\n    def go(self, x): return x + 1",
+        ],
+        "Base.known['a']().go(data)",
+    ),
+    "what was loaded, registered again": (
+        [
+            "import functools\nK = 3\ndef deco(f): return f\n@deco\ndef f(x): return x * K",
+            "class First(vessl.RunnerBase):\n    @staticmethod\n    def predict(model, data): return f(data)",
+            "vessl.register_model('before', None, First, 1, check=False)",
+            "Loaded = vessl.load('before').runner",
+        ],
+        "Loaded.predict(model, data)",
+    ),
+    "a class attribute that was set afterwards": (
+        ["class A:\n    k = 1\n    def go(self): return self.k", "A.k = 5\nA.new = 6"],
+        "A().go() + A.new",
+    ),
+    "a method that was put in place of another": (
+        [
+            "class A:\n    def go(self): return 1\n    def stay(self): return 2",
+            "def other(self): return 5\nA.go = other",
+        ],
+        "A().go() + A().stay()",
+    ),
+    "a function's attribute": (["def f(x): return f.k * x", "f.k = 4"], "f(data)"),
+    "a closure that counts": (
+        [
+            "def make():\n    n = 0\n    def inc():\n        nonlocal n\n        n += 1\n        return n > 2\n    return inc",
+            "inc = make()\ninc(), inc()",
+        ],
+        "inc()",
+    ),
+    "an array as a default, bound anew": (
+        ["import random\nR = random.random()\ndef f(x, r=R): return x * r", "R = 7"],
+        "[f(data), R]",
+    ),
+    "a class made by attrs": (
+        ["import attrs", "@attrs.define\nclass P:\n    a: int\n    def go(self): return self.a + 1"],
+        "P(data).go()",
+    ),
 }
 """Cells, and what predict returns; data is 3."""
 
-NOT_WRITTEN = {"a function made by exec", "a value of the class body"}
-"""Those of which runner.py says that it has not everything."""
+NOT_WRITTEN = {
+    "a function made by exec": "The source of hidden was not found",
+    "a value of the class body": "BIG (numpy.ndarray (5,)) was used only while its cell ran",
+    "a class attribute that was set afterwards": "A.new was set after the class was made",
+    "a method that was put in place of another": "A.go was set after the class was made",
+    "a function's attribute": "f.k was set after the function was made",
+    "a closure that counts": "inc keeps something between its calls",
+    "an array as a default, bound anew": "R was bound anew after f was made with it",
+    "a class made by attrs": "Methods of P are made by attrs",
+}
+"""Those of which runner.py says that it has not everything, and what it says."""
 
 REGISTER = """
 class Runner(vessl.RunnerBase):
@@ -237,7 +335,7 @@ class Runner(vessl.RunnerBase):
 
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory):
-    """Register every runner in a real shell of its own, in one process; give what each shell said."""
+    """Register every runner in a real shell of its own, in two processes; give what each shell said."""
     folder = tmp_path_factory.mktemp("source")
     environment = os.environ | {
         "VESSL_NB_REGISTRY": str(folder / "registry"),
@@ -249,17 +347,27 @@ def registered(tmp_path_factory):
         for name, (cells, body) in RUNNERS.items()
     ]
     script = Path(__file__).parent / "register_in_shells.py"
-    ran = subprocess.run(
-        [sys.executable, script],
-        input=json.dumps(cells),
-        env=environment,
-        cwd=folder,
-        text=True,
-        check=False,
-        capture_output=True,
-    )
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
-    return environment, json.loads(ran.stdout.splitlines()[-1])
+    command = [sys.executable, script]
+    with ThreadPoolExecutor(2) as side_by_side:
+        halves = list(
+            side_by_side.map(
+                lambda half: subprocess.run(
+                    command,
+                    input=json.dumps(half),
+                    env=environment,
+                    cwd=folder,
+                    text=True,
+                    check=False,
+                    capture_output=True,
+                ),
+                [cells[::2], cells[1::2]],
+            )
+        )
+    said = {}
+    for ran in halves:
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+        said |= json.loads(ran.stdout.splitlines()[-1])
+    return environment, said
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +422,7 @@ def test_it_is_registered_and_its_check_passed(registered, name):
     assert said[name]["passed"]
 
 
-@pytest.mark.parametrize("name", sorted(RUNNERS.keys() - NOT_WRITTEN))
+@pytest.mark.parametrize("name", sorted(RUNNERS.keys() - NOT_WRITTEN.keys()))
 def test_byte_code_source_and_the_module_by_itself_answer_the_same(registered, loaded, name):
     _, said = registered
     found = loaded[name]
@@ -324,8 +432,9 @@ def test_byte_code_source_and_the_module_by_itself_answer_the_same(registered, l
 
 
 @pytest.mark.parametrize("name", sorted(NOT_WRITTEN))
-def test_what_could_not_be_written_is_said(loaded, name):
-    assert loaded[name]["unwritten"] != []
+def test_what_could_not_be_written_is_said(registered, loaded, name):
+    assert any(NOT_WRITTEN[name] in sentence for sentence in loaded[name]["unwritten"]), loaded[name]["unwritten"]
+    assert loaded[name]["False"] == registered[1][name]["answer"]
     assert all(f"# Not in here: {sentence}" in loaded[name]["source"] for sentence in loaded[name]["unwritten"])
 
 
@@ -350,7 +459,7 @@ def other_python(tmp_path_factory):
     return folder / "bin/python"
 
 
-NEEDS_PACKAGES = {"numbers from an array", "a fitted scaler"}
+NEEDS_PACKAGES = {"numbers from an array", "a fitted scaler", "a class made by attrs"}
 
 
 def test_under_another_python_each_answers_the_same_or_says_what_has_no_source(registered, other_python):
@@ -425,3 +534,105 @@ def test_a_call_that_a_lambda_was_written_in_is_not_made_again(tmp_path):
     assert 'held = vessl_nb.captured("held")  # __main__.Holder' in ran.stdout
     assert "lambda_4 = lambda x: x + 1" in ran.stdout
     assert "Holder(lambda" not in ran.stdout
+
+
+def run_script(folder, *lines, stdin=None, name="train.py"):
+    """Run a script in a process of its own; give what it printed."""
+    script = folder / name
+    script.write_text("\n".join(["import vessl_nb as vessl", *lines]) + "\n")
+    environment = os.environ | {"VESSL_NB_REGISTRY": str(folder / "registry"), "VESSL_NB_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-W", "ignore", "-"] if stdin else [sys.executable, script]
+    given = script.read_text() if stdin else None
+    ran = subprocess.run(command, input=given, env=environment, cwd=folder, check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+PLAIN_RUNNER = "class Runner(vessl.RunnerBase):\n    @staticmethod\n    def predict(model, data): return {body}"
+
+
+def test_a_loaded_runner_shows_its_lines_in_tracebacks_and_is_registered_again(tmp_path):
+    helper = "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def w(x): return f(x)\n    return w\n\n@deco\ndef invert(x):\n    return 6 / x"
+    register = "vessl.register_model('first', None, Runner, 1, sample=3)"
+    run_script(tmp_path, "# a line more than in runner.py", helper, PLAIN_RUNNER.format(body="invert(data)"), register)
+    for way in ("False", "True"):
+        said = run_script(
+            tmp_path,
+            "import traceback",
+            f"loaded = vessl.load('first', from_source={way})",
+            "try:",
+            "    loaded.run(0)",
+            "except vessl.VesslError as error:",
+            "    print(''.join(traceback.format_exception(error.__cause__)))",
+            "again = vessl.register_model('again', None, loaded.runner, 1, sample=3)",
+            "print(again.manifest.source.unwritten)",
+            "print(again.source)",
+            "names = {}",
+            "exec(again.source, names)",
+            "print(names['Runner'].predict(None, 3))",
+        )
+        assert "in invert\n    return 6 / x\n" in said
+        assert "\n[]\n" in said
+        assert "import functools\nimport vessl_nb as vessl\n" in said
+        assert said.endswith("\n2.0\n")
+
+
+def test_a_partial_and_a_builtin_are_written_as_expressions_and_what_cannot_be_is_said(tmp_path):
+    said = run_script(
+        tmp_path,
+        "import functools, torch",
+        "def add(a, b): return a + b",
+        "class Odd:\n    def __call__(self, x): return x",
+        "net = torch.nn.Linear(1, 1)",
+        "print(vessl.register_torch_model('a', None, net, functools.partial(add, b=2), str.upper).source)",
+        "print(vessl.register_torch_model('b', None, net, Odd(), None).source)",
+    )
+    assert "preprocess_data = staticmethod(functools.partial(add, b=2))\n" in said
+    assert "postprocess_data = staticmethod(str.upper)\n" in said
+    assert "# Not in here: TorchRunner.preprocess_data (__main__.Odd) cannot be written down.\n" in said
+    assert said.rstrip().endswith("class TorchRunner(vessl_nb.runner.TorchRunner):\n    pass")
+
+
+def test_of_a_runner_from_standard_input_it_is_said_that_its_source_is_not_known(tmp_path):
+    said = run_script(
+        tmp_path,
+        PLAIN_RUNNER.format(body="data"),
+        "print(vessl.register_model('r', None, Runner, 1, sample=1).source)",
+        stdin=True,
+    )
+    assert "# Not in here: The source of Runner is not known: only vessl_nb.load gives it.\n" in said
+    assert "used only while its cell ran" not in said
+
+
+def test_a_function_held_while_its_module_was_loaded_again_is_written_down(tmp_path):
+    (tmp_path / "helper.py").write_text("RATE = 4\ndef go(x): return x * RATE\n")
+    said = run_script(
+        tmp_path,
+        "import helper, importlib",
+        "old = helper.go",
+        "importlib.reload(helper)",
+        PLAIN_RUNNER.format(body="old(data)"),
+        "version = vessl.register_model('r', None, Runner, 1, sample=3)",
+        "print(version.source, list(version.manifest.modules), version.manifest.source.unwritten)",
+    )
+    assert "RATE = 4\n\n\ndef go(x): return x * RATE\n\n\nold = go\n" in said
+    assert said.rstrip().endswith("[] []")
+    assert "import helper" not in said
+
+
+def test_of_a_class_held_while_its_module_was_changed_and_loaded_again_it_is_said_that_its_source_is_gone(tmp_path):
+    (tmp_path / "helper.py").write_text("class Tool:\n    def go(self): return 1\n")
+    said = run_script(
+        tmp_path,
+        "import helper, importlib, pathlib",
+        "from helper import Tool",
+        "class Kept(Tool): pass",
+        "def later(): return helper.Tool().go()",
+        "pathlib.Path('helper.py').write_text('class Tool:\\n    def go(self): return 1000\\n')",
+        "importlib.reload(helper)",
+        PLAIN_RUNNER.format(body="later() + Kept().go()"),
+        "version = vessl.register_model('r', None, Runner, 1, sample=3)",
+        "print(version.examples[0]['output'], version.manifest.source.unwritten)",
+    )
+    assert said.startswith("1001 [")
+    assert "The source of Tool.go was not found." in said

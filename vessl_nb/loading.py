@@ -111,12 +111,17 @@ def load(reference: str, device: str | None = None, *, from_source: bool = False
     state, revision = registry.resolve(parse_reference(reference))
     version = Version.of(registry, state, revision)
     check_environment(version)
-    runner, model = load_manifest(version.manifest, registry.blobs, device, from_source=from_source)
+    runner, model = load_manifest(version.manifest, registry.blobs, device, from_source=from_source, with_lines=True)
     return LoadedModel(runner, model, version)
 
 
 def load_manifest(
-    manifest: Manifest, blobs: Blobs, device: str | None = None, *, from_source: bool = False
+    manifest: Manifest,
+    blobs: Blobs,
+    device: str | None = None,
+    *,
+    from_source: bool = False,
+    with_lines: bool = False,
 ) -> tuple[Runner, Any]:
     """Load what a manifest describes, whether it is registered or not.
 
@@ -128,6 +133,8 @@ def load_manifest(
         Where its contents are.
     device, from_source
         As `load` takes them.
+    with_lines
+        Let tracebacks show the lines of ``runner.py``. Without them, a line of byte code is one of the notebook's.
 
     Returns
     -------
@@ -136,7 +143,7 @@ def load_manifest(
     model : object
         The model, as `predict` gets it.
     """
-    code = load_code(manifest, blobs, from_source=from_source)
+    code = load_code(manifest, blobs, from_source=from_source, with_lines=with_lines)
     if manifest.modules:
         make_importable(manifest.modules, blobs)
     count = len(manifest.pickles.pieces)
@@ -217,7 +224,8 @@ def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dic
     """Call a runner's `load_model` with a volume as its working directory; StageError where it raises."""
     with working_directory(volume):
         try:
-            return runner.load_model(props, artifacts)
+            # Copies: it may change what it is given.
+            return runner.load_model(None if props is None else dict(props), dict(artifacts))
         except Exception as error:
             next_step = "It runs in the version's volume; what it opens must be there."
             raise StageError.from_exception(runner.__name__, "load_model", error, next_step) from error

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_FUTURE = 0xFFE0000
-"""The flags that ``from __future__ import ...`` sets: a module of its own has its own."""
+_OF_ITS_PLACE = 0xFFE0000 | 0x10
+"""The flags that ``from __future__ import ...`` sets, and the one that says code stands inside of other code."""
 
 _LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 
@@ -35,7 +35,8 @@ def nested(code: types.CodeType) -> Iterator[types.CodeType]:
 def global_names(code: types.CodeType) -> Mapping[str, int]:
     """Find the global names that code reads, nested functions included, each with the line where it first does.
 
-    What the code assigns itself, with ``global``, or in the body of the module that it is, is not among them.
+    What the body of a module assigns itself is not among them. What a function assigns with ``global`` is: another call
+    of it, or of another function, may read what was there before.
     """
     found: dict[str, int] = {}
     own: set[str] = set()
@@ -45,10 +46,8 @@ def global_names(code: types.CodeType) -> Mapping[str, int]:
         for instruction in dis.get_instructions(part):
             line = _line_of(instruction) or line
             name = instruction.argval
-            if instruction.opname == "STORE_GLOBAL" or (instruction.opname == "STORE_NAME" and part is code):
-                own.add(name)
-            elif instruction.opname == "STORE_NAME":
-                kept.add(name)
+            if instruction.opname == "STORE_NAME":
+                (own if part is code else kept).add(name)
             elif instruction.opname in _LOADS and name not in kept:
                 found.setdefault(name, line)
     return {name: line for name, line in found.items() if name not in own}
@@ -85,6 +84,16 @@ def is_builtin(name: str) -> bool:
     return hasattr(builtins, name) or name in {"__name__", "__file__", "__builtins__", "__doc__", "__class__"}
 
 
+def is_by_attrs(code: types.CodeType) -> bool:
+    """Tell whether attrs wrote a function."""
+    return code.co_filename.startswith("<attrs generated")
+
+
+def keeps_something(code: types.CodeType) -> bool:
+    """Tell whether a function assigns what it closes over."""
+    return any(step.opname == "STORE_DEREF" and step.argval in code.co_freevars for step in dis.get_instructions(code))
+
+
 def same_code(one: types.CodeType, other: types.CodeType) -> bool:
     """Tell whether two code objects do the same, wherever they stand."""
     return (
@@ -93,13 +102,13 @@ def same_code(one: types.CodeType, other: types.CodeType) -> bool:
         and one.co_cellvars == other.co_cellvars
         and (one.co_argcount, one.co_posonlyargcount, one.co_kwonlyargcount)
         == (other.co_argcount, other.co_posonlyargcount, other.co_kwonlyargcount)
-        and (one.co_flags ^ other.co_flags) & ~_FUTURE == 0
+        and (one.co_flags ^ other.co_flags) & ~_OF_ITS_PLACE == 0
         and len(one.co_consts) == len(other.co_consts)
         and all(map(_same_constant, _constants_of(one), _constants_of(other)))
         and (
             (one.co_code, one.co_names, one.co_exceptiontable)
             == (other.co_code, other.co_names, other.co_exceptiontable)
-            or _steps(one) == _steps(other)
+            or (sorted(one.co_names) == sorted(other.co_names) and _steps(one) == _steps(other))
         )
     )
 
@@ -146,15 +155,17 @@ def _same_constant(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (one == other if isinstance(one, frozenset) else repr(one) == repr(other))
 
 
-def by_name(source: str | types.CodeType) -> dict[str, list[types.CodeType]]:
+def by_name(source: str | types.CodeType, filename: str = "runner.py") -> dict[str, list[types.CodeType]]:
     """Compile a module, and list the code objects in it by their qualified names, in the order of their places.
 
     Parameters
     ----------
     source
         The module's text, or its code; SyntaxError or ValueError where the text is none.
+    filename
+        The file name that the code objects get, where a text is compiled.
     """
-    whole = compile(source, "runner.py", "exec", dont_inherit=True) if isinstance(source, str) else source
+    whole = compile(source, filename, "exec", dont_inherit=True) if isinstance(source, str) else source
     found: dict[str, list[types.CodeType]] = {}
     for code in sorted(nested(whole), key=_start_of):
         if code is not whole:

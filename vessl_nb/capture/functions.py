@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.capture.generated import own_members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def functions_behind(value: Any) -> Iterator[types.FunctionType]:
@@ -36,6 +37,25 @@ def functions_behind(value: Any) -> Iterator[types.FunctionType]:
             left += [vars(inner).get("__wrapped__"), *_closed_over_by(inner)]
         else:
             left.append(_wrapped_by(inner))
+
+
+def is_another(live: Any, written: Any) -> bool:
+    """Tell whether a name has another class or function by now than the one it was given to."""
+    if not isinstance(live, type | types.FunctionType):
+        return False
+    of_live = {id(function) for function in functions_behind(live)}
+    return not any(id(function) in of_live for function in functions_behind(written))
+
+
+def namespace_of(written: Any) -> Mapping[str, Any]:
+    """Give the global names of a function, or of those of a class."""
+    if isinstance(written, types.FunctionType):
+        return written.__globals__
+    for member in vars(written).values():
+        function = getattr(member, "__func__", member)
+        if isinstance(function, types.FunctionType) and function.__module__ == written.__module__:
+            return function.__globals__
+    return vars(sys.modules.get(written.__module__, types))
 
 
 def _closed_over_by(function: types.FunctionType) -> Iterator[types.FunctionType]:

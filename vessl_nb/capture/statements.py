@@ -3,80 +3,66 @@
 from __future__ import annotations
 
 import ast
-import functools
 import linecache
 import sys
 import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.capture.bindings import DEFINITIONS, names_bound_by, parse, source_of
-from vessl_nb.capture.cells import cells, definitions_of
-from vessl_nb.capture.code import by_name, global_names, portable_name, same_code
+from vessl_nb.capture.bindings import DEFINITIONS, names_bound_by, source_of
+from vessl_nb.capture.cells import cells
+from vessl_nb.capture.code import portable_name
 from vessl_nb.capture.functions import functions_behind
+from vessl_nb.capture.one_statement import Statement
+from vessl_nb.capture.statement_nodes import (
+    ASSIGNMENTS,
+    IMPORTS,
+    binders_in,
+    does_something,
+    lambdas_in,
+    may_hold,
+    statements_in,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-_FUNCTION = 1
-"""The flag of code whose names are in fast places: a function's, not a class body's."""
-
-_ASSIGNMENTS = (ast.Assign, ast.AnnAssign)
-_RUN_AT_ONCE = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
+_FUTURE = "from __future__ import annotations"
 
 
-@dataclass(frozen=True)
-class Statement:
-    """A statement at the top of a cell or module.
+@dataclass(frozen=True, slots=True)
+class Binder:
+    """What binds a name: a statement, or a loop, a block or ``+=``, which cannot be taken out by itself.
 
     Attributes
     ----------
-    text
-        Its text, decorators included, not indented.
-    provides
-        The names that it binds.
+    file, text
+        The text that it is in.
     place
-        Its cell's place among all, and its line: the order in which things were written.
+        Where it is among all, as a statement's.
+    node
+        The statement.
     """
 
+    file: str
     text: str
-    provides: frozenset[str]
     place: tuple[int, int]
+    node: ast.stmt
 
-    @functools.cached_property
-    def code(self) -> types.CodeType:
-        """Its byte code."""
-        return compile(self.text, "<statement>", "exec", dont_inherit=True)
+    @property
+    def is_whole(self) -> bool:
+        """Whether it gives the name its value by itself."""
+        return isinstance(self.node, (*DEFINITIONS, *ASSIGNMENTS, *IMPORTS))
 
-    @functools.cached_property
-    def needs(self) -> Mapping[str, int]:
-        """The global names that it reads, when it runs or later."""
-        return global_names(self.code)
+    @property
+    def is_import(self) -> bool:
+        """Whether it imports."""
+        return isinstance(self.node, IMPORTS)
 
-    @functools.cached_property
-    def needs_at_once(self) -> set[str]:
-        """Those that it reads when it runs: decorators, bases, defaults, what a class body computes."""
-        return set().union(*(_own_names(part) for part in _run_at_once(self.code))) & self.needs.keys()
-
-    def holds(self, code: types.CodeType) -> bool:
-        """Tell whether a function's byte code comes from this statement."""
-        return any(same_code(code, found) for found in self._by_name.get(portable_name(code.co_qualname), ()))
-
-    @functools.cached_property
-    def _by_name(self) -> dict[str, list[types.CodeType]]:
-        return by_name(self.code)
-
-
-def _run_at_once(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType) and (not inner.co_flags & _FUNCTION or inner.co_name in _RUN_AT_ONCE):
-            yield from _run_at_once(inner)
-
-
-def _own_names(code: types.CodeType) -> set[str]:
-    flat = tuple(None if isinstance(constant, types.CodeType) else constant for constant in code.co_consts)
-    return set(global_names(code.replace(co_consts=flat)))
+    @property
+    def source(self) -> str:
+        """How it is written."""
+        return source_of(self.node, self.text.split("\n"))
 
 
 class Statements:
@@ -88,13 +74,14 @@ class Statements:
         others = {name: number - len(linecache.cache) for number, name in enumerate(linecache.cache)}
         self._order = others | {name: number for number, (name, _) in enumerate(self._texts)}
         self._known = {name for name, _ in self._texts}
+        self._with_future = {name for name, text in self._texts if _FUTURE in text}
 
     def of_code(self, code: types.CodeType) -> Statement | None:
         """Find the statement that a function's byte code comes from; None where none has just this code."""
         first = portable_name(code.co_qualname).partition(".")[0]
         for name, text in self._candidates(code.co_filename):
-            for node in _statements_in(text):
-                if not _may_hold(node, first):
+            for node in statements_in(text):
+                if not may_hold(node, first):
                     continue
                 for statement in self._parts(name, text, node):
                     if statement.holds(code):
@@ -104,19 +91,51 @@ class Statements:
     def binding(self, name: str, value: Any) -> Statement | None:
         """Find the statement that bound a name to a function or class: the newest that can have."""
         codes = [function.__code__ for function in functions_behind(value)]
-        files = dict.fromkeys(code.co_filename for code in codes if code.co_filename not in self._known)
-        texts = [*self._texts, *((file, "".join(linecache.getlines(file))) for file in reversed(files))]
-        for file, text in reversed(texts):
-            for node in reversed(_statements_in(text)):
-                if not isinstance(node, (*DEFINITIONS, *_ASSIGNMENTS)) or name not in names_bound_by(node):
-                    continue
-                if isinstance(node, DEFINITIONS):
-                    statement = self._statement(file, text, node)
-                    if statement and (not codes or any(map(statement.holds, codes))):
-                        return statement
-                else:
-                    return self._statement(file, text, node)
+        files = dict.fromkeys(code.co_filename for code in codes)
+        newest_first = self.binders(name, *files)[::-1]
+        for binder in sorted(newest_first, key=lambda binder: binder.file in self._known):
+            if isinstance(binder.node, DEFINITIONS):
+                statement = self.statement_of(binder)
+                if statement and (not codes or any(map(statement.holds, codes))):
+                    return statement
+            elif isinstance(binder.node, ASSIGNMENTS):
+                return self.statement_of(binder)
         return None
+
+    def binders(self, name: str, *files: str) -> list[Binder]:
+        """List what binds a name, oldest first: in the cells, and in these files as well."""
+        more = [(file, "".join(linecache.getlines(file))) for file in reversed(files) if file not in self._known]
+        texts = [*more, *self._texts]
+        found = [
+            Binder(file, text, (self._order.get(file, -1), node.lineno), node)
+            for file, text in texts
+            for node in binders_in(text).get(name, ())
+        ]
+        return sorted(found, key=lambda binder: binder.place)
+
+    def binders_beside(self, statement: Statement, name: str) -> list[Binder]:
+        """List what binds a name among what a statement stands with, oldest first: all cells, or the file it is in."""
+        is_cell = statement.file in self._known
+        found = self.binders(name, *([] if is_cell else [statement.file]))
+        return [
+            binder for binder in found if (binder.file in self._known if is_cell else binder.file == statement.file)
+        ]
+
+    def statement_of(self, binder: Binder) -> Statement | None:
+        """Take out a statement that binds a name; None where it cannot stand alone."""
+        return self._statement(binder.file, binder.text, binder.node)
+
+    def import_of(self, name: str, value: Any) -> str:
+        """Find the import that gave a name its value, as a line; empty where there is none."""
+        for binder in reversed(self.binders(name)):
+            node = binder.node
+            if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
+                continue
+            for alias in node.names:
+                found = vars(sys.modules.get(node.module, types)).get(alias.name)
+                if (alias.asname or alias.name) == name and found is value:
+                    return f"from {node.module} import {alias.name}" + (f" as {name}" if alias.asname else "")
+        return ""
 
     def _candidates(self, filename: str) -> Iterator[tuple[str, str]]:
         """Walk the texts that code of this file name may come from, the likeliest first."""
@@ -127,12 +146,12 @@ class Statements:
 
     def _parts(self, file: str, text: str, node: ast.stmt) -> Iterator[Statement]:
         """Give a statement, or each lambda in it by itself where to run it again would do more than define them."""
-        if not isinstance(node, (*_ASSIGNMENTS, ast.Expr)) or not _does_something(node):
+        if not isinstance(node, (*ASSIGNMENTS, ast.Expr)) or not does_something(node):
             statement = self._statement(file, text, node)
             if statement is not None:
                 yield statement
             return
-        for place, inner in enumerate(_lambdas_in(node)):
+        for place, inner in enumerate(lambdas_in(node)):
             name = f"lambda_{node.lineno}" + (f"_{place}" if place else "")
             segment = ast.get_source_segment(text, inner) or ""
             segment = f"({segment})" if "\n" in segment else segment
@@ -143,63 +162,18 @@ class Statements:
     def _statement(self, file: str, text: str, node: ast.stmt) -> Statement | None:
         return self._make(source_of(node, text.split("\n")), names_bound_by(node), file, node)
 
+    def _has_future(self, file: str) -> bool:
+        """Tell whether annotations are not looked at in a text: a shell lets a cell's import hold in later ones."""
+        if file in self._known:
+            return any(self._order[file] >= self._order[other] for other in self._with_future)
+        return _FUTURE in "".join(linecache.getlines(file))
+
     def _make(self, text: str, provides: set[str], file: str, node: ast.stmt) -> Statement | None:
+        is_active = isinstance(node, ASSIGNMENTS) and does_something(node)
+        place = (self._order.get(file, -1), node.lineno)
         try:
-            statement = Statement(text, frozenset(provides), (self._order.get(file, -1), node.lineno))
+            statement = Statement(text, frozenset(provides), place, file, is_active, self._has_future(file))
             _ = statement.code
         except (SyntaxError, ValueError):  # a part that cannot stand alone, such as one that awaits
             return None
         return statement
-
-
-@functools.lru_cache(maxsize=512)
-def _statements_in(text: str) -> list[ast.stmt]:
-    """List the statements of a text, those inside top-level blocks such as ``if`` and ``try`` as well, in order."""
-    tree = parse(text)
-    found: list[ast.stmt] = []
-    left: list[ast.stmt] = tree.body[::-1] if tree else []
-    while left:
-        node = left.pop()
-        found.append(node)
-        if not isinstance(node, DEFINITIONS):
-            left += [inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt)][::-1]
-            handlers = getattr(node, "handlers", [])
-            left += [inner for handler in handlers for inner in handler.body]
-    return found
-
-
-def _may_hold(node: ast.stmt, first: str) -> bool:
-    if isinstance(node, DEFINITIONS):
-        return node.name == first
-    return first == "<lambda>" and isinstance(node, (*_ASSIGNMENTS, ast.Expr))
-
-
-def _does_something(node: ast.AST) -> bool:
-    """Tell whether a statement calls something when it runs, outside of the functions that it makes."""
-    if isinstance(node, ast.Lambda):
-        return False
-    return isinstance(node, ast.Call) or any(map(_does_something, ast.iter_child_nodes(node)))
-
-
-def _lambdas_in(node: ast.AST) -> Iterator[ast.Lambda]:
-    """Walk the lambdas in a statement that are in no other, in order."""
-    if isinstance(node, ast.Lambda):
-        yield node
-        return
-    for inner in ast.iter_child_nodes(node):
-        yield from _lambdas_in(inner)
-
-
-def import_of(name: str, value: Any) -> str:
-    """Find the import statement of the notebook that gave a name its value, as a line; empty where there is none."""
-    for definition in reversed(definitions_of(name)):
-        if definition.kind != "import":
-            continue
-        for node in ast.walk(ast.parse(definition.source)):
-            if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
-                continue
-            for alias in node.names:
-                found = getattr(sys.modules.get(node.module), alias.name, None)
-                if (alias.asname or alias.name) == name and found is value:
-                    return f"from {node.module} import {alias.name}" + (f" as {name}" if alias.asname else "")
-    return ""
