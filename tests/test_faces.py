@@ -20,7 +20,9 @@ from vessl_nb.faces.belongings import (
 )
 from vessl_nb.faces.captures import STANDS_OUT_FROM, CaptureFace
 from vessl_nb.faces.check import CheckFace, check_html, check_text
+from vessl_nb.faces.frames import FrameFace
 from vessl_nb.faces.preview import PreviewFace, StageFace, preview_html, preview_text
+from vessl_nb.faces.previews import previews_html, previews_text
 from vessl_nb.faces.value import ValueFace
 from vessl_nb.faces.version import VersionFace, version_html, version_text
 from vessl_nb.faces.versions import VersionRow, versions_html, versions_text
@@ -29,8 +31,8 @@ SAMPLE = ValueFace("dict", "1 item", "{'x': [5.1, 3.5, 1.4, 0.2]}")
 ARRAY = ValueFace("ndarray", "2 × 2 float64", "array([[5.1, 3.5],\n       [1.4, 0.2]])")
 ANSWER = ValueFace("dict", "1 item", "{'species': 'setosa'}")
 FRAMES = (
-    '  File "/tmp/ipykernel_3914/1170473421.py", line 12, in predict\n    return self.scale(data)',
-    '  File "/home/ana/scaling.py", line 48, in scale\n    return data - self.mean\n           ~~~~~^~~~~~~~~~~',
+    FrameFace("In[3], line 12, in predict", ((12, "return self.scale(data)"),), 12),
+    FrameFace("scaling.py, line 48, in scale", ((47, "def scale(data):"), (48, "    return data - self.mean")), 48),
 )
 FIRST = StageFace("preprocess_data", "ok", ARRAY, 320e-6)
 BROKEN = StageFace("predict", "failed", None, 1e-3, ARRAY, "ValueError: 4 features, not 3", FRAMES)
@@ -81,6 +83,7 @@ NOTHING = BelongingsFace("Echo", (), (), (), (), (), ())
 FACES = [
     preview_html(PREVIEW),
     preview_html(FAILED),
+    previews_html("IrisRunner", [PREVIEW, FAILED]),
     versions_html("iris", ROWS),
     version_html(VERSION),
     belongings_html(BELONGINGS),
@@ -100,7 +103,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        self.open += [tag] if tag != "br" else []
+        self.open += [tag] if tag not in {"br", "img"} else []
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -112,6 +115,22 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+PREVIEWS_TEXT = """
+IrisRunner, 2 samples, 1 failed
+  Sample   input                         preprocess_data          predict                                postprocess_data
+       1   {'x': [5.1, 3.5, 1.4, 0.2]}   ndarray, 2 × 2 float64   {'species': 'setosa'}                  not overridden
+       2   {'x': [5.1, 3.5, 1.4, 0.2]}   ndarray, 2 × 2 float64   failed: ValueError: 4 features, not…   not run
+  Sample 2 failed in predict:
+      ValueError: 4 features, not 3
+      In[3], line 12, in predict
+        12  return self.scale(data)
+      scaling.py, line 48, in scale
+        47  def scale(data):
+      → 48      return data - self.mean
+        given: ndarray, 2 × 2 float64
+          array([[5.1, 3.5],
+                 [1.4, 0.2]])
+"""
 PREVIEW_TEXT = """
 IrisRunner
   input              dict, 1 item                {'x': [5.1, 3.5, 1.4, 0.2]}
@@ -128,11 +147,11 @@ IrisRunner failed in predict
       array([[5.1, 3.5],
              [1.4, 0.2]])
   predict            failed                   ValueError: 4 features, not 3
-        Cell, line 12, in predict
-          return self.scale(data)
-      → File "/home/ana/scaling.py", line 48, in scale
-          return data - self.mean
-                 ~~~~~^~~~~~~~~~~
+      In[3], line 12, in predict
+        12  return self.scale(data)
+      scaling.py, line 48, in scale
+        47  def scale(data):
+      → 48      return data - self.mean
         given: ndarray, 2 × 2 float64
           array([[5.1, 3.5],
                  [1.4, 0.2]])
@@ -204,6 +223,7 @@ Takes along: scaler (StandardScaler), stats (DataFrame), TOKEN (str), 1 helper, 
 def test_text_faces():
     assert preview_text(PREVIEW) == PREVIEW_TEXT.strip()
     assert preview_text(FAILED) == FAILED_TEXT.strip()
+    assert previews_text("IrisRunner", [PREVIEW, FAILED]) == PREVIEWS_TEXT.strip()
     assert versions_text("iris", ROWS) == VERSIONS_TEXT.strip()
     assert version_text(VERSION) == VERSION_TEXT.strip()
     assert belongings_text(BELONGINGS) == BELONGINGS_TEXT.strip()
@@ -236,12 +256,11 @@ def test_a_terminal_is_shown_times_and_sizes():
         assert words in version_text(VERSION, in_full=True)
 
 
-def test_addresses_and_the_files_of_cells_are_left_out():
+def test_addresses_are_left_out():
     broken = replace(BROKEN, error="TypeError: <Net object at 0x7f3a9c0d1e50> is not callable")
     face = replace(FAILED, stages=(broken,))
     assert "<Net object> is not callable" in preview_text(face)
     assert "&lt;Net object&gt; is not callable" in preview_html(face)
-    assert "ipykernel" not in preview_text(face) + preview_html(face)
 
 
 def test_strange_characters_do_not_upset_a_terminal():
@@ -252,10 +271,10 @@ def test_strange_characters_do_not_upset_a_terminal():
 def test_long_values_and_deep_recursions_are_bounded_in_text():
     endless = ValueFace("list", "1,000 items", "\n".join(f"[{number}," for number in range(1000)))
     assert "… and 988 more lines" in preview_text(replace(PREVIEW, given=endless))
-    deep = tuple(f'  File "a.py", line {number}, in f\n    f()' for number in range(1, 101))
-    text = preview_text(replace(FAILED, stages=(replace(BROKEN, lines=deep),)))
+    deep = tuple(FrameFace(f"a.py, line {number}, in f", ((number, "f()"),), number) for number in range(1, 101))
+    text = preview_text(replace(FAILED, stages=(replace(BROKEN, frames=deep),)))
     assert "… 92 frames before" in text
-    assert '→ File "a.py", line 100' in text
+    assert (text.count("→"), "→ 100  f()" in text) == (1, True)
     assert "line 92," not in text
 
 
@@ -287,14 +306,46 @@ def test_failed_preview_says_it_in_words():
     page = Page(preview_html(FAILED))
     for words in ("failed in predict", "ValueError: 4 features, not 3", "given ndarray, 2 × 2 float64", "not run"):
         assert words in page.text
-    assert "<strong>→ File &quot;/home/ana/scaling.py&quot;, line 48, in scale" in preview_html(FAILED)
+    assert "<strong>→ 48      return data - self.mean</strong>" in preview_html(FAILED)
     assert page.text.count("[1.4, 0.2]])") == 2, "what went in is shown with the failure"
+
+
+def test_a_stage_says_what_changed_and_what_its_numbers_are():
+    value = replace(ARRAY, facts="0.2 to 5.1, mean 2.55", chart="<svg></svg>")
+    face = replace(PREVIEW, stages=(replace(FIRST, value=value, change="[0, 1] was 3.0"), *PREVIEW.stages[1:]))
+    assert "      0.2 to 5.1, mean 2.55\n      ([0, 1] was 3.0)\n" in preview_text(face)
+    for words in ("0.2 to 5.1, mean 2.55", "[0, 1] was 3.0"):
+        assert words in Page(preview_html(face)).text
+    assert "<svg></svg>" in preview_html(face)
+
+
+def test_several_samples_are_a_row_each_with_their_pictures():
+    drawn = replace(PREVIEW, given=replace(ARRAY, html='<img src="data:image/png;base64,AAAA">'))
+    source = previews_html("IrisRunner", [drawn, FAILED])
+    page = Page(source)
+    assert [attrs["scope"] for attrs in page.all("th")].count("row") == 2
+    assert (len(page.all("img")), page.text.count("ValueError: 4 features, not 3")) == (1, 2)
+    assert "Sample 2 failed in predict" in page.text
+    many = [PREVIEW] * 1000
+    assert previews_text("IrisRunner", many).endswith("… and 980 more")
+    assert "… and 980 more" in Page(previews_html("IrisRunner", many)).text
+    assert previews_text("IrisRunner", []) == Page(previews_html("IrisRunner", [])).text.replace(" ", ", ", 1)
+
+
+def test_of_several_samples_only_what_changed_is_said_with_each():
+    same = replace(FIRST, change="unchanged since the last run")
+    other = replace(FIRST, change="[0, 1] was 3.0")
+    faces = [replace(PREVIEW, stages=(stage, *PREVIEW.stages[1:])) for stage in (same, other)]
+    for shown in (previews_text("R", faces), Page(previews_html("R", faces)).text):
+        assert (shown.count("unchanged since"), shown.count("[0, 1] was 3.0")) == (0, 1)
+    for shown in (previews_text("R", faces[:1]), Page(previews_html("R", faces[:1])).text):
+        assert shown.count("unchanged since the last run") == 1
 
 
 def test_a_value_is_drawn_as_ipython_would_draw_it():
     drawn = replace(SAMPLE, html="<table class='dataframe'><tr><td>5.1</td></tr></table>")
     page = preview_html(replace(PREVIEW, given=drawn))
-    assert f'<div class="vnb-rich">{drawn.html}</div>' in page
+    assert f'<div class="vnb-rich" tabindex="0">{drawn.html}</div>' in page
     assert "{&#x27;x&#x27;" not in page
 
 
@@ -416,7 +467,16 @@ def test_html_stays_small():
     needed = (("numpy", "imported by predict"),) * 3000
     belongings = replace(BELONGINGS, captures=names, requirements=needed, problems=BELONGINGS.problems * 3)
     source = "a line of source that is of the usual length, more or less\n" * 2000
+    drawn = replace(value, html=f'<img src="data:image/png;base64,{"A" * 20_000}">', facts="mean 1, " * 100)
+    stage = replace(FIRST, value=drawn, change="was " * 500)
+    broken = replace(BROKEN, given=drawn, error="e" * 10_000, frames=(FRAMES[1],) * 1000, change="was " * 500)
+    pictured = PreviewFace("IrisRunner", drawn, (stage, stage, broken))
+    assert "data:image/png" in preview_html(pictured), "as many pictures as there is room for stay"
+    quoted = ValueFace("str", "", "'" * 1000, facts="'" * 200)
     for page in (
+        preview_html(replace(pictured, given=quoted, stages=(replace(stage, value=quoted), stage, broken))),
+        html.extended(preview_html(pictured), takes_along_html(belongings)),
+        html.extended(previews_html("IrisRunner", [pictured] * 100), takes_along_html(belongings)),
         versions_html("iris", [replace_row(ROW, description="x " * 500)] * 100),
         version_html(replace(VERSION, captures=names, requirements=needed, source=source)),
         belongings_html(belongings),
@@ -428,13 +488,14 @@ def test_html_stays_small():
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "</pre></td></table></style><b>", "' on='", "\ud800"]
 TAGS_OF_OURS = "div style table caption thead tbody tr th td strong span code pre p br ul li details summary time"
-ATTRIBUTES = {"class", "scope", "style", "aria-hidden", "datetime", "title"}
+ATTRIBUTES = {"class", "scope", "style", "aria-hidden", "datetime", "title", "tabindex"}
 
 
 @given(st.text() | st.sampled_from(HOSTILE))
 def test_nothing_a_user_wrote_opens_a_tag_or_upsets_a_line(words):
-    value = ValueFace(words, words, words)
-    broken = StageFace(words, "failed", None, 1.0, value, words, (words, words))
+    value = ValueFace(words, words, words, facts=words)
+    frames = (FrameFace(words, ((1, words),), 1),)
+    broken = StageFace(words, "failed", None, 1.0, value, words, frames, change=words)
     preview = PreviewFace(words, value, (StageFace(words, "ok", value, 1.0), broken, StageFace(words, "not run")))
     rows = [
         replace_row(SECOND, reference=words, aliases=(words,), runner=words, tags={words: words}, description=words)
@@ -450,12 +511,18 @@ def test_nothing_a_user_wrote_opens_a_tag_or_upsets_a_line(words):
     belongings = replace(BELONGINGS, runner=words, **needed, **pairs)
     extended = html.extended(preview_html(preview), takes_along_html(belongings))
     faces = (extended, versions_html(words, rows), version_html(version), belongings_html(belongings))
-    for source in (*faces, check_html(words, check)):
+    for source in (*faces, check_html(words, check), previews_html(words, [preview, preview])):
         page = Page(source.encode().decode())
         assert {tag for tag, _ in page.tags} <= set(TAGS_OF_OURS.split())
         assert {name for _, attrs in page.tags for name in attrs} <= ATTRIBUTES
     texts = (belongings_text(belongings), *takes_along_lines(belongings), check_text(words, check))
-    for text in (preview_text(preview), versions_text(words, rows), version_text(version), *texts):
+    for text in (
+        preview_text(preview),
+        previews_text(words, [preview]),
+        versions_text(words, rows),
+        version_text(version),
+        *texts,
+    ):
         assert all(sign.isprintable() or sign == "\n" for sign in text.encode().decode() if sign.isascii())
     assert len(versions_text(words, rows).split("\n")) == 3
 

@@ -10,6 +10,7 @@ import itertools
 import math
 import re
 import struct
+import time
 import types
 from typing import NamedTuple
 
@@ -494,6 +495,195 @@ def test_html_and_captions_can_be_saved():
     odd = type('"><script>', (np.ndarray,), {})
     html = summarize(np.zeros((8, 8)).view(odd)).html
     assert html.startswith('<img alt="&quot;&gt;&lt;script&gt;, 8 × 8 float64"')
+
+
+# Numbers, probabilities, records and trees ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "facts"),
+    [
+        (np.arange(17.0).reshape(1, 17), "0 to 16, mean 8"),
+        (np.arange(12), "0 to 11, mean 5.5"),
+        (np.zeros(20, "f4"), "all 0"),
+        (np.arange(20) % 4 == 0, "25% true"),
+        (np.array([1.0, math.nan, 3.0, -math.inf]), "1 to 3, mean 2, 1 NaN, 1 inf"),
+        (np.full(3, math.nan), "no finite number, 3 NaN"),
+        (np.array([1.0, 2.0]), ""),
+        (np.array([-1e308, 1e308] * 10), "-1e+308 to 1e+308, mean 0"),
+        (np.array(["a"] * 20), ""),
+        (np.ma.masked_array(np.arange(20), mask=True), ""),
+        (np.arange(20) * 1j, ""),
+        (torch.arange(12).bfloat16(), "0 to 11, mean 5.5"),
+        (torch.arange(12.0, requires_grad=True), "0 to 11, mean 5.5"),
+        (torch.tensor([math.nan, 2.0]).to(torch.float8_e5m2), "all 2, 1 NaN"),
+        (torch.zeros(20, device="meta"), ""),
+        (torch.eye(5).to_sparse(), ""),
+        ([1.0] * 20, ""),
+    ],
+    ids=str,
+)
+def test_what_the_numbers_of_an_array_are(value, facts):
+    assert summarize(value).facts == facts
+
+
+def test_of_a_huge_array_it_is_said_how_much_was_looked_at():
+    values = np.zeros(3_000_000)
+    values[-1], values[0] = math.nan, 7
+    assert summarize(values).facts == "0 to 7, mean 0.0001068, 1 NaN (65,536 of 3,000,000 elements looked at)"
+    assert summarize(values[: 1 << 18]).facts == "0 to 7, mean 2.67e-05", "a large one is looked at as a whole"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_array_is_looked_at_in_blocks_however_it_is_turned(order):
+    values = np.zeros((100, 100, 100))
+    values[0, 0, 0] = 1
+    for turned in (values.transpose(order), torch.from_numpy(values).permute(order)):
+        assert summarize(turned).facts == "0 to 1, mean 1.526e-05 (65,536 of 1,000,000 elements looked at)"
+
+
+def test_a_histogram_has_a_bar_where_there_are_numbers():
+    chart = summarize(np.repeat([0.0, 1.0], [30, 10])).chart
+    assert 'aria-label="histogram from 0 to 1, the highest bar 30 of 40"' in chart
+    assert re.search(r'd="M0 32v-32h6v32zM161 32v-10.7h6v10.7z"', chart)
+    assert summarize(np.zeros(40)).chart == "", "of one number there is nothing to see"
+    assert summarize(np.arange(64.0).reshape(8, 8)).chart == "", "a picture tells it already"
+
+
+PROBABILITIES = [0.25, 0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("value", "labels"),
+    [
+        (PROBABILITIES, "012"),
+        (np.array(PROBABILITIES), "012"),
+        (np.array([PROBABILITIES]), "012"),
+        (torch.tensor(PROBABILITIES, dtype=torch.float16), "012"),
+        (dict(zip("abc", PROBABILITIES, strict=True)), "abc"),
+        ({1: np.float32(0.75), 7: np.float32(0.25)}, "17"),
+    ],
+    ids=str,
+)
+def test_probabilities_are_bars(value, labels):
+    html = summarize(value).html
+    assert re.findall(r"<li><span>(\w+):</span>", html) == list(labels)
+    assert html.count("<strong>") == 1, "the highest"
+    assert "width: 25%" in html
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1.0],
+        [1, 0],
+        [True, False],
+        [0.5, 0.6],
+        [1.5, -0.5],
+        (0.5, 0.5),
+        [math.nan, 1.0],
+        {"a": 0.5, "b": "0.5"},
+        {(0, 1): 0.5, (1, 2): 0.5},
+        np.array([0, 1]),
+        np.full((2, 2), 0.5),
+        np.array([0.5, 0.5], object),
+        pd.Series([0.5, 0.5]),
+        {},
+        [],
+    ],
+    ids=str,
+)
+def test_what_is_not_clearly_probabilities_has_no_bars(value):
+    assert "vnb-shares" not in (summarize(value).html or "")
+
+
+def test_of_a_thousand_classes_the_most_probable_are_shown():
+    values = np.full(1000, 0.0001)
+    values[[7, 900]] = [0.3, 0.6002]
+    face = summarize(values)
+    assert face.facts == "highest: 900 0.6, 7 0.3, 0 0.0001"
+    assert face.html.count("<li>") == 10
+    assert "… and 990 more" in face.html
+
+
+def test_records_are_a_table():
+    html = summarize([{"age": 31, "city": "<b>"}, {"age": 42, "score": [1, 2]}]).html
+    assert re.findall(r"<th(?: [^>]*)?>([^<]*)", html.split("<tbody>")[0]) == ["age", "city", "score"]
+    assert "<td>&lt;b&gt;</td><td></td>" in html
+    assert "<td>[1, 2]</td>" in html
+    assert "… and 90 more rows" in summarize([{"a": number} for number in range(100)]).html
+    assert summarize([{f"c{number}": 1 for number in range(40)}]).html.count('<th scope="col">') == 12 + 1
+    for value in ([{}], [{"a": 1}, 2], [{1: 2}], [], {"a": 1}):
+        assert summarize(value).html is None
+
+
+def test_nested_data_is_a_tree_that_unfolds():
+    value = {"boxes": [{"xy": [1, 2], "label": "<b>" * 40}] * 30, "model": {"name": "x"}, "n": 3}
+    html = summarize(value).html
+    assert "<details><summary><strong>boxes</strong> list, 30 items</summary>" in html
+    assert "<li><strong>model</strong> {&#x27;name&#x27;: &#x27;x&#x27;}</li><li><strong>n</strong> 3</li>" in html
+    assert "<li>… and 20 more</li>" in html
+    assert "<b>" not in html
+    assert summarize({"x": [5.1, 3.5]}).html is None, "what fits a line stays a line"
+
+
+def test_bytes_that_are_a_picture_are_drawn():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    for kind in ("PNG", "JPEG"):
+        file = io.BytesIO()
+        Image.fromarray(noise).save(file, kind)
+        face = summarize(file.getvalue())
+        assert face.shape.endswith(f" KB {kind}")
+        width, height = picture(face.html).size
+        assert abs(width / height - 4 / 3) < 0.1
+        assert summarize(file.getvalue()[:200]).html is None, "a file that was cut is no picture"
+    assert summarize(b"\x89PNG").html is None
+    assert summarize(encode_png(1, 1, 1, b"\x00").replace(b"IHDR\0\0", b"IHDR\xff\xff")).html is None
+
+
+NESTED = [1]
+for _ in range(900):
+    NESTED = [NESTED, {"a": NESTED}]
+GIANTS = {
+    "a list of ten million": lambda: [0.5] * 10_000_000,
+    "a dict of a million": lambda: dict.fromkeys(range(1_000_000), NESTED),
+    "records": lambda: [{"a": 1, "b": [1, 2]}] * 1_000_000,
+    "nested": lambda: NESTED,
+    "a frame of ten million rows": lambda: pd.DataFrame({"a": np.zeros(10_000_000), "b": "x"}),
+    "a tensor": lambda: torch.zeros(10_000, 10_000).T,
+    "text": lambda: "x" * 100_000_000,
+}
+
+
+@pytest.mark.parametrize("make", GIANTS.values(), ids=GIANTS)
+def test_values_of_any_size_are_summarised_at_once(make):
+    value = make()
+    summarize(value)  # what is imported by the first is no part of it
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        face = summarize(value)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.1
+    assert len(face.html or "") + len(face.chart) < 30_000
+
+
+def test_an_array_in_a_file_of_four_gigabytes_is_summarised_at_once(tmp_path):
+    value = np.memmap(tmp_path / "weights", dtype="f4", mode="w+", shape=(1000, 1000, 1000))
+    start = time.perf_counter()
+    face = summarize(value)
+    assert time.perf_counter() - start < 0.5  # from a disk that has not read any of it yet
+    assert face.facts == "all 0 (65,536 of 1,000,000,000 elements looked at)"
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(ANYTHING)
+def test_html_of_anything_is_bounded_and_runs_nothing(value):
+    face = summarize(value)
+    html = (face.html or "") + face.chart
+    html.encode()
+    assert len(html) < 30_000
+    assert not re.search(r"<script|<iframe|\son\w+=", html)
 
 
 # PNG -------------------------------------------------------------------------------------------------------------

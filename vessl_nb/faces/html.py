@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,7 +37,7 @@ _STYLE = """
 .vessl-nb.vessl-nb {
   --vnb-line: rgba(128, 128, 128, .28);
   --vnb-tint: rgba(128, 128, 128, .1);
-  --vnb-bad: var(--jp-error-color1, var(--vscode-errorForeground, #dc3545));
+  --vnb-bad: var(--jp-error-color1, var(--vscode-errorForeground, light-dark(#c62828, #ff6b6b)));
   --vnb-lead: var(--jp-brand-color1, var(--vscode-progressBar-background, #2f7de0));
   --vnb-sans: var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif));
   --vnb-mono: var(--jp-code-font-family, var(--vscode-editor-font-family, ui-monospace, Menlo, monospace));
@@ -85,7 +86,7 @@ _STYLE = """
     > tbody > tr > .vnb-value { grid-area: value; padding-top: 8px; }
     > tbody > tr > .vnb-value:empty { display: none; }
     > tbody > tr > .vnb-time { grid-area: time; font-size: 12px; }
-    > tbody > .vnb-failed { background: color-mix(in srgb, var(--vnb-bad) 7%, transparent); }
+    > tbody > .vnb-failed { background: color-mix(in srgb, var(--vnb-bad) 5%, transparent); }
     > tbody > .vnb-failed > .vnb-kind { opacity: 1; }
     > tbody > .vnb-quiet > th { opacity: .68; }
   }
@@ -107,6 +108,27 @@ _STYLE = """
   .vnb-source > .vnb-pre { margin: 8px 0 0; padding: 10px 14px; border: 1px solid var(--vnb-line); border-radius: 6px; }
   .vnb-bar { display: block; height: 3px; margin-top: 4px; border-radius: 2px; background: var(--vnb-line); }
   .vnb-bar > span { display: block; height: 3px; min-width: 1px; border-radius: 2px; background: var(--vnb-lead); }
+  .vnb-facts-line, .vnb-change { font-size: 12px; overflow-wrap: anywhere; }
+  .vnb-facts-line { margin-bottom: 4px; opacity: .68; }
+  .vnb-rich + .vnb-facts-line { margin: 4px 0 0; }
+  .vnb-change { font-style: italic; }
+  .vnb-histogram { display: block; max-width: 100%; height: auto; margin: 0 0 4px; }
+  .vnb-shares, .vnb-tree { list-style: none; margin: 0; padding: 0; font-size: 12px; overflow-wrap: anywhere; }
+  .vnb-shares { display: grid; grid-template-columns: fit-content(50%) minmax(24px, 1fr) max-content; gap: 0 8px;
+    align-items: center; }
+  .vnb-shares > li { display: contents; }
+  .vnb-shares > .vnb-rest { display: block; grid-column: 1 / -1; }
+  .vnb-shares .vnb-bar { height: 6px; margin: 0; }
+  .vnb-shares .vnb-bar > span { height: 6px; }
+  .vnb-tree .vnb-tree { padding-left: 14px; border-left: 1px solid var(--vnb-line); }
+  .vnb-tree li { margin: 0; }
+  .vnb-rich p { margin: 4px 0 0; font-size: 12px; opacity: .68; }
+  .vnb-samples { width: 100%; > * > tr > * { white-space: normal; vertical-align: top; }
+    > tbody > tr > td { min-width: 9em; max-width: 22em; overflow-wrap: anywhere; }
+    > thead .vnb-code { white-space: nowrap; }
+    .vnb-rich img { width: auto; height: auto; min-height: 32px; max-height: 48px; }
+    > tbody > tr > .vnb-number { min-width: 0; }
+  }
   .vnb-error { margin-bottom: 6px; overflow-wrap: anywhere; }
   .vnb-given { margin: 10px 0 2px; font-size: 12px; }
   @container (min-width: 480px) {
@@ -284,13 +306,43 @@ def time_html(moment: datetime) -> str:
 
 
 def value_html(value: ValueFace) -> str:
-    """Draw a value as IPython would: its own HTML where it has some, its text otherwise."""
+    """Draw a value as IPython would: its own HTML where it has some, its text otherwise; and what its numbers are."""
+    facts = f'<div class="vnb-facts-line">{escape(value.facts)}</div>' if value.facts else ""
     if value.html is not None:
-        return f'<div class="vnb-rich">{value.html}</div>'
+        # What may be wider than its column can be scrolled by keyboard.
+        reach = ' tabindex="0"' if "<table" in value.html else ""
+        return f'<div class="vnb-rich"{reach}>{value.html}</div>{facts}'
     lines = bounded_lines(value.text, lines=40, width=2000)
+    text = escape("\n".join(lines)[:4000])
     # One long line may be folded anywhere; folding lines that stand under one another would tear an array apart.
-    kind = "vnb-pre vnb-fold" if len(lines) == 1 else "vnb-pre"
-    return f'<pre class="{kind}">{escape(chr(10).join(lines)[:4000])}</pre>'
+    if len(lines) == 1:
+        return f'{value.chart}{facts}<pre class="vnb-pre vnb-fold">{text}</pre>'
+    return f'{value.chart}{facts}<pre class="vnb-pre" tabindex="0">{text}</pre>'
+
+
+def fitting(values: Iterable[ValueFace | None], budget: int) -> list[ValueFace | None]:
+    """Leave out the largest drawings, where all of them together have more bytes than the budget.
+
+    Parameters
+    ----------
+    values
+        The values of one face.
+    budget
+        How many bytes their drawings may have together.
+
+    Returns
+    -------
+    list
+        The same values; of some only the text is left.
+    """
+    fitted = list(values)
+    sizes = [0 if value is None else len(((value.html or "") + value.chart).encode()) for value in fitted]
+    for place in sorted(range(len(sizes)), key=lambda place: -sizes[place]):
+        value = fitted[place]
+        if sum(sizes) <= budget or value is None:
+            break
+        fitted[place], sizes[place] = replace(value, html=None, chart=""), 0
+    return fitted
 
 
 def folded(items: Sequence[_Item], limit: int, draw: Callable[[Sequence[_Item]], str], most: int = 100) -> str:

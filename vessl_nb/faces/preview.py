@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vessl_nb.faces.frames import frame_lines, frames_html
 from vessl_nb.faces.html import (
     aligned,
     bad,
     bounded_lines,
-    clean,
     code,
-    counted,
     dim,
     duration_words,
     escape,
+    fitting,
     kind_words,
     one_line,
     page,
@@ -23,10 +22,14 @@ from vessl_nb.faces.html import (
 )
 
 if TYPE_CHECKING:
+    from vessl_nb.faces.frames import FrameFace
     from vessl_nb.faces.value import ValueFace
 
-_UNCHANGED = "unchanged, not overridden"
-_FRAMES = 8  # a recursion too deep has a thousand
+UNCHANGED = "unchanged since the last run"
+"""How the change of a stage begins that gave the same as before."""
+
+_PASSED_ON = "unchanged, not overridden"
+_MOST_BYTES = 48_000  # with what stands below it, a preview stays under 60,000
 _COLUMN = "minmax(156px, 2fr)"  # a stage's name stands on one line
 _INLINE = 72  # a value up to this long stands on its stage's line of text, a longer one under it
 
@@ -49,10 +52,12 @@ class StageFace:
         What went into it; shown where it failed.
     error
         What the user's code raised, such as ``ValueError: 3 features, not 4``.
-    lines
-        The traceback, cut to the user's own lines: one entry a frame, the last one where it broke.
+    frames
+        The user's own lines that the error went through, the last one where it broke.
     identity
         The runner did not override it: what went in came out.
+    change
+        What is different from the last run of the same sample, such as ``was 0.83``; empty where there was none.
     """
 
     name: str
@@ -61,8 +66,9 @@ class StageFace:
     seconds: float | None = None
     given: ValueFace | None = None
     error: str = ""
-    lines: tuple[str, ...] = ()
+    frames: tuple[FrameFace, ...] = ()
     identity: bool = False
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +95,34 @@ def preview_text(face: PreviewFace) -> str:
 
     Values of one short line stand beside their stage; longer ones are indented under it, and bounded.
     """
-    entries = [_value_entry("input", face.given), *map(_stage_entry, face.stages)]
+    changes = [stage.change for stage in face.stages if stage.change]
+    is_unchanged = bool(changes) and all(change == UNCHANGED for change in changes)
+    # Said once, where it holds for all of them.
+    stages = [replace(stage, change="") for stage in face.stages] if is_unchanged else face.stages
+    entries = [_value_entry("input", face.given), *map(_stage_entry, stages)]
     heads = aligned([head for head, _ in entries])
-    lines = [_headline(face)]
+    lines = [f"{_headline(face)}, {UNCHANGED}" if is_unchanged else _headline(face)]
     for head, (_, below) in zip(heads, entries, strict=True):
         lines += [f"  {head}", *(f"      {line}".rstrip() for line in below)]
     return "\n".join(lines)
+
+
+def failure_text(stage: StageFace) -> list[str]:
+    """Write where a stage broke, and the value that went in, a line an entry."""
+    lines = frame_lines(stage.frames)
+    if stage.given is not None:
+        (_, kind, text), below = _value_entry("", stage.given)
+        lines += [f"  given: {kind}   {text}".rstrip(), *(f"    {line}" for line in below)]
+    return lines
+
+
+def failure_html(stage: StageFace) -> str:
+    """Draw what a stage raised, where it broke, and the value that went in."""
+    error = "\n".join(bounded_lines(stage.error, lines=8, width=400))
+    parts = [f'<div class="vnb-error">{bad(error)}</div>', frames_html(stage.frames)]
+    if stage.given is not None:
+        parts += [f'<div class="vnb-given">{dim(f"given {kind_words(stage.given)}")}</div>', value_html(stage.given)]
+    return "".join(parts)
 
 
 _Entry = tuple[tuple[str, str, str], list[str]]
@@ -108,39 +136,24 @@ def _headline(face: PreviewFace) -> str:
 
 def _value_entry(name: str, value: ValueFace) -> _Entry:
     lines = bounded_lines(value.text, lines=12, width=100)
+    facts = [one_line(value.facts, 200)] if value.facts else []
     if len(lines) == 1 and len(lines[0]) <= _INLINE:
-        return (name, kind_words(value), lines[0]), []
-    return (name, kind_words(value), ""), lines
+        return (name, kind_words(value), lines[0]), facts
+    return (name, kind_words(value), ""), [*lines, *facts]
 
 
 def _stage_entry(stage: StageFace) -> _Entry:
     name = one_line(stage.name, 80)
+    change = [f"({one_line(stage.change, 200)})"] if stage.change else []
     if stage.state == "failed":
         first, *more = bounded_lines(stage.error, lines=8, width=400)
-        return (name, "failed", first), [*more, *_failure_lines(stage)]
+        return (name, "failed", first), [*more, *change, *failure_text(stage)]
     if stage.state == "not run":
         return (name, "not run", ""), []
     if stage.identity:
-        return (name, _UNCHANGED, ""), []
-    return _value_entry(name, stage.value) if stage.value else ((name, "", ""), [])
-
-
-def _frames(stage: StageFace) -> list[str]:
-    """Cut the traceback to its last frames, the one where it broke marked with an arrow."""
-    every = [textwrap.dedent(clean(frame)).strip("\n") for frame in stage.lines]
-    left_out = len(every) - _FRAMES
-    shown = [f"… {counted(left_out, 'frame')} before", *every[-_FRAMES:]] if left_out > 0 else every
-    frames = [textwrap.indent(frame, "  ") for frame in shown]
-    return [*frames[:-1], *(f"→ {frame.removeprefix('  ')}" for frame in frames[-1:])]
-
-
-def _failure_lines(stage: StageFace) -> list[str]:
-    """Write where it broke, and the value that went in."""
-    lines = [line for frame in _frames(stage) for line in frame.split("\n")]
-    if stage.given is not None:
-        (_, kind, text), below = _value_entry("", stage.given)
-        lines += [f"  given: {kind}   {text}".rstrip(), *(f"    {line}" for line in below)]
-    return lines
+        return (name, _PASSED_ON, ""), []
+    head, below = _value_entry(name, stage.value) if stage.value else ((name, "", ""), [])
+    return head, [*below, *change]
 
 
 def preview_html(face: PreviewFace) -> str:
@@ -148,6 +161,21 @@ def preview_html(face: PreviewFace) -> str:
 
     A value is drawn as IPython would draw it; each stage says how long it took, and its share of the whole.
     """
+    # How much room there is for drawings is seen without any.
+    return _strip(_fitted(face, _MOST_BYTES - len(_strip(_fitted(face, 0)).encode())))
+
+
+def _fitted(face: PreviewFace, budget: int) -> PreviewFace:
+    shown = [value for stage in face.stages for value in (None if stage.identity else stage.value, stage.given)]
+    given, *rest = fitting([face.given, *shown], budget)
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    stages = [
+        replace(stage, value=value, given=given) for stage, (value, given) in zip(face.stages, pairs, strict=True)
+    ]
+    return replace(face, given=given or face.given, stages=tuple(stages))
+
+
+def _strip(face: PreviewFace) -> str:
     total = sum(stage.seconds or 0.0 for stage in face.stages)
     rows = [_row("input", "", kind=escape(kind_words(face.given)), value=value_html(face.given), time="")]
     rows += [_stage_row(stage, total) for stage in face.stages]
@@ -176,14 +204,15 @@ def _width(stage: StageFace) -> str:
 
 def _stage_row(stage: StageFace, total: float) -> str:
     time = _time(stage.seconds, total)
+    change = f'<div class="vnb-change">{escape(one_line(stage.change, 200))}</div>' if stage.change else ""
     if stage.state == "failed":
-        return _row(stage.name, "vnb-failed", kind=bad("failed"), value=_failure_html(stage), time=time)
+        return _row(stage.name, "vnb-failed", kind=bad("failed"), value=change + failure_html(stage), time=time)
     if stage.state == "not run":
         return _row(stage.name, "vnb-quiet", kind="not run", value="", time="")
     if stage.identity:
-        return _row(stage.name, "vnb-quiet", kind=_UNCHANGED, value="", time="")
+        return _row(stage.name, "vnb-quiet", kind=_PASSED_ON, value="", time="")
     kind, value = (escape(kind_words(stage.value)), value_html(stage.value)) if stage.value else ("", "")
-    return _row(stage.name, "", kind=kind, value=value, time=time)
+    return _row(stage.name, "", kind=kind, value=change + value, time=time)
 
 
 def _row(name: str, state: str, *, kind: str, value: str, time: str) -> str:
@@ -199,14 +228,3 @@ def _time(seconds: float | None, total: float) -> str:
     share = round(100 * seconds / total) if total else 0
     bar = f'<span class="vnb-bar" aria-hidden="true"><span style="width: {share}%"></span></span>'
     return f"{dim(f'{duration_words(seconds)}, {share}%')}{bar}"
-
-
-def _failure_html(stage: StageFace) -> str:
-    error = "\n".join(bounded_lines(stage.error, lines=8, width=400))
-    frames = [escape(frame) for frame in _frames(stage)]
-    frames[-1:] = [f"<strong>{frame}</strong>" for frame in frames[-1:]]
-    parts = [f'<div class="vnb-error">{bad(error)}</div>']
-    parts += [f'<pre class="vnb-pre">{"".join(f"{frame}{chr(10)}" for frame in frames)}</pre>'] if frames else []
-    if stage.given is not None:
-        parts += [f'<div class="vnb-given">{dim(f"given {kind_words(stage.given)}")}</div>', value_html(stage.given)]
-    return "".join(parts)

@@ -19,9 +19,15 @@ class ValueFace:
         The value as IPython would print it, of bounded length, with no memory address in it.
     html
         The value as IPython would draw it, static and of bounded length; None where `text` is all there is.
+    facts
+        What its numbers are, in words, such as ``0 to 16, mean 4.88, 2 NaN``; empty where that tells nothing.
+    chart
+        A small static drawing of its numbers, beside the text; empty where that tells nothing.
     """
 
     type: str
     shape: str
     text: str
     html: str | None = None
+    facts: str = ""
+    chart: str = ""

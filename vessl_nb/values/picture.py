@@ -11,8 +11,12 @@ from typing import Any
 from vessl_nb.faces.png import encode_png
 from vessl_nb.values.family import library
 
-_LARGEST_FILE = 20_000  # bytes: a notebook with a hundred of them still opens at once
+LARGEST_FILE = 8_000
+"""How many bytes a picture may have: a strip of four stays small."""
+
+_SLOWEST = 4_000_000  # pixels: of a larger image some are left out before the rest is made smaller
 _LONGEST_SIDE = 128
+_LONGEST_SIDE_OF_FILE = 32  # each pixel may cost a page of a slow disk
 _SHORTEST_SIDE = 8  # what is smaller is a table, not an image
 _STEEPEST = 4  # how many times longer one side may be than the other
 _SHOWN_AT_LEAST = 96  # CSS pixels: an 8 × 8 digit is drawn larger than it is
@@ -28,10 +32,22 @@ def array_picture(value: Any, caption: str) -> str | None:
     while pixels is not None:
         height, width, channels = (*pixels.shape, 1)[:_COLOUR]
         content = encode_png(height, width, channels, pixels.tobytes())
-        if len(content) <= _LARGEST_FILE:
+        if len(content) <= LARGEST_FILE:
             return img(content, "image/png", caption, size=(width, height))
+        photograph = _as_jpeg(pixels) if channels == _RGB else b""
+        if photograph:
+            return img(photograph, "image/jpeg", caption, size=(width, height))
         pixels = pixels[::2, ::2]
     return None
+
+
+def _as_jpeg(pixels: Any) -> bytes:
+    """Write colours as JPEG, where the library for it is in use already; nothing where it is too large a file too."""
+    pil_image = sys.modules.get("PIL.Image")
+    file = io.BytesIO()
+    if pil_image is not None:
+        pil_image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue() if file.tell() <= LARGEST_FILE else b""
 
 
 def image_picture(image: Any, caption: str) -> str | None:
@@ -46,7 +62,7 @@ def image_picture(image: Any, caption: str) -> str | None:
         for kind in ("PNG",) if is_clear else ("PNG", "JPEG"):  # a photograph is much smaller as JPEG
             file = io.BytesIO()
             small.save(file, kind)
-            if file.tell() <= _LARGEST_FILE:
+            if file.tell() <= LARGEST_FILE:
                 return img(file.getvalue(), f"image/{kind.lower()}", caption, size=small.size)
     return None
 
@@ -75,7 +91,10 @@ def _shrunk(image: Any, side: int) -> Any:
     scale = side / max(image.size)
     if scale >= 1:
         return image
-    return image.resize(tuple(max(1, round(length * scale)) for length in image.size))
+    sides = tuple(max(1, round(length * scale)) for length in image.size)
+    if image.width * image.height > _SLOWEST:
+        image = image.resize(tuple(4 * length for length in sides), resample=0)  # 0 takes the nearest pixel
+    return image.resize(sides)
 
 
 def _pixels(value: Any) -> Any:
@@ -92,7 +111,8 @@ def _pixels(value: Any) -> Any:
     if len(inner) == _COLOUR and not channels_first and inner[-1] not in (1, *_COLOUR_CHANNELS):
         return None
     # Strided before anything is computed or copied, so that a huge one costs no more than a small one.
-    stride = slice(None, None, -(-max(sides) // _LONGEST_SIDE))
+    is_file = isinstance(value, library("numpy").memmap)
+    stride = slice(None, None, -(-max(sides) // (_LONGEST_SIDE_OF_FILE if is_file else _LONGEST_SIDE)))
     window = (slice(None), stride, stride) if channels_first else (stride, stride)
     numbers = _as_numpy(value[(0,) * singles + window])
     if numbers is None or numbers.dtype.kind not in "buif":

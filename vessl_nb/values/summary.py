@@ -6,20 +6,28 @@ import base64
 import dataclasses
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from vessl_nb.faces.chart import histogram_svg
 from vessl_nb.faces.value import ValueFace
 from vessl_nb.values.abridged import frame_options
+from vessl_nb.values.numbers import Numbers, numbers_of, numbers_words
 from vessl_nb.values.picture import array_picture, image_picture, img
+from vessl_nb.values.picture_files import file_picture, kind_of_picture
 from vessl_nb.values.pretty import pretty
+from vessl_nb.values.probabilities import probabilities_of, probability_bars, probability_words
+from vessl_nb.values.records import records_table, tree_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
+
+_Described = TypeVar("_Described")
 
 _MOST_ROWS, _MOST_COLUMNS = 10, 12
 _MOST_HTML = 200_000  # characters: what is longer weighs more than it tells
 _MOST_SIDES = 6
 _MOST_WORDS = 80  # characters of an extent
+_FACTS_FROM, _CHART_FROM = 10, 20  # elements: of fewer the text says it all
 
 
 def summarize(value: Any) -> ValueFace:
@@ -27,14 +35,31 @@ def summarize(value: Any) -> ValueFace:
 
     What its own ``__repr__`` or ``_repr_html_`` raises is shown in its place, or left out.
     """
-    words = _guarded(_shape, value) or ""
+    name = type(value).__name__
+    words = (_guarded(_shape, value) or "")[:_MOST_WORDS]
+    shares = _guarded(probabilities_of, value)
+    if shares is not None:
+        return ValueFace(name, words, pretty(value), probability_bars(shares), probability_words(shares))
     html = _guarded(_html, value)
     if html is not None:
         html = html.encode("utf-8", "backslashreplace").decode()
-    return ValueFace(type(value).__name__, words[:_MOST_WORDS], pretty(value), html)
+    numbers = _guarded(numbers_of, value)
+    facts, chart = ("", "") if numbers is None else _facts_and_chart(numbers, html)
+    return ValueFace(name, words, pretty(value), html, facts, chart)
 
 
-def _guarded(describe: Callable[[Any], str | None], value: Any) -> str | None:
+def _facts_and_chart(numbers: Numbers, html: str | None) -> tuple[str, str]:
+    is_odd = numbers.nans or numbers.infinities
+    if numbers.size < _FACTS_FROM and not is_odd:
+        return "", ""
+    words = numbers_words(numbers)
+    if html is not None or numbers.size < _CHART_FROM or not numbers.bins:
+        return words, ""
+    low, _, high = words.partition(",")[0].partition(" to ")
+    return words, histogram_svg(numbers.bins, low, high)
+
+
+def _guarded(describe: Callable[[Any], _Described | None], value: Any) -> _Described | None:
     try:
         return describe(value)
     except Exception:  # noqa: BLE001  # properties and _repr_*_ methods are the user's own code
@@ -66,7 +91,7 @@ def _items(value: Sized) -> str:
 
 
 def _bytes(value: bytes | bytearray | memoryview) -> str:
-    return _size(memoryview(value).nbytes)
+    return " ".join(filter(None, [_size(memoryview(value).nbytes), kind_of_picture(bytes(memoryview(value)[:8]))]))
 
 
 def _fields(value: Any) -> str:
@@ -147,18 +172,30 @@ def _size(number: int) -> str:
 
 def _html(value: Any) -> str | None:
     if _is_a(value, "pandas", "DataFrame"):
-        pandas = sys.modules["pandas"]
-        with frame_options(pandas, _MOST_ROWS, _MOST_COLUMNS):
-            return _bounded(pandas.DataFrame._repr_html_(value))  # it escapes all text
+        return _frame_html(value)
     caption = f"{type(value).__name__}, {_shape(value)}"
-    if _is_a(value, "numpy", "ndarray") or _is_a(value, "torch", "Tensor"):
-        return array_picture(value, caption)
-    if _is_a(value, "PIL.Image", "Image"):
-        return image_picture(value, caption)
+    for module, name, draw in _PICTURES:
+        if _is_a(value, module, name):
+            return draw(value, caption)
     html = _own(value, "_repr_html_")
     if isinstance(html, str) and html and len(html) <= _MOST_HTML and not _LIVE.search(html):
         return html
-    return _own_picture(value, type(value).__name__)
+    return _own_picture(value, type(value).__name__) or records_table(value) or tree_html(value)
+
+
+def _frame_html(value: Any) -> str | None:
+    pandas = sys.modules["pandas"]
+    with frame_options(pandas, _MOST_ROWS, _MOST_COLUMNS):
+        return _bounded(pandas.DataFrame._repr_html_(value))  # it escapes all text
+
+
+_PICTURES: tuple[tuple[str, str, Callable[[Any, str], str | None]], ...] = (
+    ("builtins", "bytes", file_picture),
+    ("builtins", "bytearray", file_picture),
+    ("numpy", "ndarray", array_picture),
+    ("torch", "Tensor", array_picture),
+    ("PIL.Image", "Image", image_picture),
+)
 
 
 def _own_picture(value: Any, caption: str) -> str | None:
