@@ -42,10 +42,11 @@ def pytest_addoption(parser):
 
 @dataclass
 class Lab:
-    """A running JupyterLab."""
+    """A running JupyterLab, and the environment that its kernels have."""
 
     url: str
     folder: Path
+    environment: dict[str, str]
 
 
 @dataclass
@@ -132,7 +133,7 @@ def lab(chromium_path, tmp_path_factory):
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(f"{url}/api/status", process, scratch / "lab.log")
-            yield Lab(url, folder)
+            yield Lab(url, folder, environment)
         finally:
             process.terminate()
 
@@ -153,11 +154,17 @@ def browser(chromium_path):
 
 @pytest.fixture(scope="module")
 def open_notebook(lab, browser):
-    """Give a function that opens a clean copy of a notebook, without outputs, in a tab of its own."""
+    """Give a function that opens a clean copy of a notebook, without outputs, in a tab of its own.
+
+    With cells, a notebook of just these; with ``as_saved``, the one that is in the lab's folder, as it is.
+    """
     contexts = []
 
-    def open_it(name: str) -> OpenNotebook:
-        shutil.copy(NOTEBOOKS / f"{name}.ipynb", lab.folder)
+    def open_it(name: str, cells: tuple[str, ...] = (), *, as_saved: bool = False) -> OpenNotebook:
+        if cells:
+            (lab.folder / f"{name}.ipynb").write_text(_notebook_of(cells))
+        elif not as_saved:
+            shutil.copy(NOTEBOOKS / f"{name}.ipynb", lab.folder)
         context = browser.new_context(viewport=SCREEN, device_scale_factor=2)
         contexts.append(context)
         page = context.new_page()
@@ -166,7 +173,8 @@ def open_notebook(lab, browser):
         page.on("pageerror", lambda error: opened.errors.append(str(error)))
         page.goto(f"{lab.url}/lab/workspaces/{name}/tree/{name}.ipynb")
         page.wait_for_function(IS_IDLE, timeout=60_000)
-        page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+        if not as_saved:
+            page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         return opened
 
     yield open_it
@@ -178,6 +186,22 @@ def open_notebook(lab, browser):
 def screenshots(request):
     """Name the folder that pictures go to; None where none are wanted."""
     return request.config.getoption("--screenshots", default=None)
+
+
+def _notebook_of(cells: tuple[str, ...]) -> str:
+    code = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{place}",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": cell,
+        }
+        for place, cell in enumerate(cells)
+    ]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return json.dumps({"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5})
 
 
 def _free_port() -> int:

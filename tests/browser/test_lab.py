@@ -48,7 +48,7 @@ def test_the_preview_stands_side_by_side(notebook):
 
 
 def test_the_versions_are_listed(notebook):
-    table = notebook.cell("%vessl_versions").locator(".vessl-nb table").last
+    table = notebook.cell("%vessl_versions").locator(".vessl-versions table").first
     assert table.is_visible()
     assert [word for word in SEEN[notebook.name] if word not in table.inner_text()] == []
 
