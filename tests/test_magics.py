@@ -29,7 +29,7 @@ MAGICS = {
 
 REGISTER_OPTIONS = [
     "--runner", "--model", "--sample", "--tag", "--alias", "--requirement", "--artifacts", "--env", "--description",
-    "--no-check", "--no-examples",
+    "--no-check", "--no-examples", "--form",
 ]  # fmt: skip
 
 MODEL = """
@@ -392,6 +392,17 @@ class TestPreview:
         assert notebook.run("%vessl_preview --sample '{\"y\": 1}'").error
         assert [e["input"] for e in notebook.run("%vessl_register iris").value.examples] == [{"x": [1]}]
 
+    def test_the_cell_that_is_run_again_previews_again(self, notebook):
+        notebook("%%vessl_runner --model clf --sample '{\"x\": [1]}'" + RUNNER)
+        again = notebook("%%vessl_runner" + RUNNER)
+        assert (type(again), again.output) == (RunnerPreview, [2])
+        assert notebook("%vessl_runner Iris") is notebook.variables["Iris"], "a line only marks"
+
+    def test_several_samples_become_the_examples(self, notebook):
+        assert len(notebook("%vessl_preview --sample '{\"x\": [1]}' -s '{\"x\": [2]}'")) == 2
+        version = notebook("%vessl_register iris --no-check")
+        assert [example["output"] for example in version.examples] == [[2], [4]]
+
     @pytest.mark.parametrize("stage", ["preprocess_data", "predict", "postprocess_data"])
     def test_a_stage_that_fails_is_shown_where_it_broke_and_then_in_one_line(self, notebook, stage):
         arguments = "model, data" if stage == "predict" else "data"
@@ -672,6 +683,7 @@ class TestCheck:
         step = "Register it with a sample: sample=..."
         notebook.fails("%vessl_check iris", InvalidArgument, "iris:1 has no examples to be checked with.", step)
 
+    @pytest.mark.filterwarnings("ignore:.* travels with the runner")
     def test_the_report_has_what_the_version_takes_along(self, notebook):
         token = "hf_" + "aB3" * 8
         notebook(f"factor = 3\ndef times(x): return x * factor\nAPI_KEY = '{token}'")

@@ -32,12 +32,14 @@ FACE = [
     "preview",
     "purge",
     "read_model",
+    "register_form",
     "register_model",
     "register_torch_model",
     "set_alias",
     "unarchive",
     "upload_model_volume_file",
     "versions",
+    "versions_table",
 ]
 
 HEAVY = {"torch", "pandas", "numpy", "IPython", "ipywidgets", "ipykernel", "anywidget", "sklearn", "pydantic"}

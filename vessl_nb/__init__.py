@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from vessl_nb.belongings import Captures, captures
+    from vessl_nb.belongings import Captures, captures, preview
     from vessl_nb.checking import check
     from vessl_nb.errors import VesslError
     from vessl_nb.loading import LoadedModel, captured, load
+    from vessl_nb.notebook.register_form import register_form
+    from vessl_nb.notebook.versions_table import versions_table
     from vessl_nb.registration import register_model, register_torch_model
     from vessl_nb.registry.listing import versions
     from vessl_nb.registry.models import (
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from vessl_nb.registry.purge import purge
     from vessl_nb.registry.version import Version
     from vessl_nb.runner import RunnerBase
-    from vessl_nb.stages import Preview, preview
+    from vessl_nb.stages import Preview
 
 __all__ = [
     "Captures",
@@ -51,12 +53,14 @@ __all__ = [
     "preview",
     "purge",
     "read_model",
+    "register_form",
     "register_model",
     "register_torch_model",
     "set_alias",
     "unarchive",
     "upload_model_volume_file",
     "versions",
+    "versions_table",
 ]
 
 __version__ = "0.1.0"
@@ -76,15 +80,17 @@ _HOMES = {
     "delete_model": "registry.models",
     "list_models": "registry.models",
     "load": "loading",
-    "preview": "stages",
+    "preview": "belongings",
     "purge": "registry.purge",
     "read_model": "registry.models",
+    "register_form": "notebook.register_form",
     "register_model": "registration",
     "register_torch_model": "registration",
     "set_alias": "registry.models",
     "unarchive": "registry.models",
     "upload_model_volume_file": "registry.models",
     "versions": "registry.listing",
+    "versions_table": "notebook.versions_table",
 }
 
 

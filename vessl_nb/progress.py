@@ -7,13 +7,19 @@ import sys
 import threading
 import time
 from concurrent.futures import CancelledError
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Show = Callable[[str, int, int], None]
 
 PATIENCE = 1.0
 """Work that is done within this time shows no bar, in seconds."""
+
+# Of the thread that does the work: a bar would belong to no cell there.
+_SHOW: ContextVar[Show | None] = ContextVar("vessl_nb_progress", default=None)
 
 
 class Progress:
@@ -28,6 +34,7 @@ class Progress:
         self._done = 0
         self._begun = time.monotonic()
         self._bar: Any = None
+        self._show = _SHOW.get()
         self._is_stopped = False
         self._lock = threading.Lock()
 
@@ -44,6 +51,9 @@ class Progress:
 
     def draw(self) -> None:
         """Bring the bar up to date."""
+        if self._show is not None:
+            self._show(self._title, min(self._done, self._total), self._total)
+            return
         if self._bar is None:
             if time.monotonic() - self._begun < PATIENCE or not _is_watched():
                 return
@@ -74,6 +84,22 @@ def progress(title: str, total: int) -> Iterator[Progress]:
         yield shown
     finally:
         shown.close()
+
+
+@contextlib.contextmanager
+def shown_by(show: Show) -> Iterator[None]:
+    """Let a function show how far the work of the block is, in place of a bar.
+
+    Parameters
+    ----------
+    show
+        Is called often, with what is being done, the bytes that are done, and those that there are to do.
+    """
+    before = _SHOW.set(show)
+    try:
+        yield
+    finally:
+        _SHOW.reset(before)
 
 
 def _is_watched() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from vessl_nb.belongings import Captures, RunnerPreview
+    from vessl_nb.belongings import Captures, RunnerPreview, RunnerPreviews
     from vessl_nb.loading import LoadedModel
+    from vessl_nb.notebook.form_widget import RegisterForm
+    from vessl_nb.notebook.versions_table import VersionsTable as LiveTable
     from vessl_nb.registry.listing import VersionsTable
     from vessl_nb.registry.version import CheckReport, Version
     from vessl_nb.runner import Runner
+    from vessl_nb.values.changes import RunMemory
 
 
 class CellFailed(VesslError):
@@ -47,8 +50,9 @@ class _Remembered:
     """What was said with a runner: expressions, evaluated anew each time they are used."""
 
     model: str | None = None
-    sample: str | None = None
-    example: str | None = None  # the last sample that came through all three stages
+    samples: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)  # the last samples that came through all three stages
+    runs: RunMemory | None = None
 
 
 def _typed(magic: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,10 +94,10 @@ class VesslMagics(Magics):
     @magic_arguments()
     @argument("name", nargs="?", help="A runner class that exists already; not for the cell form.")
     @argument("--model", "-m", metavar="EXPR", help="The model that predict gets: a variable, or an expression.")
-    @argument("--sample", "-s", metavar="EXPR", help="What a client might send: a variable, or an expression.")
+    @argument("--sample", "-s", metavar="EXPR", action="append", help="What a client might send; may be given again.")
     @_typed
     @line_cell_magic
-    def vessl_runner(self, arguments: Namespace, cell: str | None = None) -> Runner | RunnerPreview:
+    def vessl_runner(self, arguments: Namespace, cell: str | None = None) -> Runner | RunnerPreview | RunnerPreviews:
         """Mark a class as the notebook's runner.
 
         ``%%vessl_runner`` runs the cell and marks the subclass of RunnerBase that it defines; ``%vessl_runner NAME``
@@ -103,6 +107,8 @@ class VesslMagics(Magics):
             %%vessl_runner --model clf --sample '{"x": [5.1, 3.5, 1.4, 0.2]}'
             class IrisRunner(vessl.RunnerBase):
                 ...
+
+        Run again, the cell shows the last sample's way again, and what is different now; ``--sample`` may be left out.
         """
         if cell is not None and arguments.name is not None:
             raise InvalidArgument(
@@ -112,7 +118,7 @@ class VesslMagics(Magics):
         name = self._run_cell(cell) if cell is not None else self._runner_name(arguments.name, "%vessl_runner")
         runner = check_runner(self._value(name, "%vessl_runner"))
         self._marked = name
-        if arguments.sample is not None:
+        if arguments.sample is not None or (cell is not None and self._recall(name).samples):
             return self._preview(name, runner, arguments)
         if arguments.model is not None:
             self._value(arguments.model, "--model")
@@ -124,15 +130,23 @@ class VesslMagics(Magics):
         "--runner", "-r", metavar="NAME", help="The runner; the marked one, or the notebook's only one, if left out."
     )
     @argument("--model", "-m", metavar="EXPR", help="The model: a variable, or an expression.")
-    @argument("--sample", "-s", metavar="EXPR", help="What a client might send; the last one, if left out.")
+    @argument(
+        "--sample",
+        "-s",
+        metavar="EXPR",
+        action="append",
+        help="What a client might send; the last one, if left out; may be given again.",
+    )
     @_typed
     @line_magic
-    def vessl_preview(self, arguments: Namespace) -> RunnerPreview:
+    def vessl_preview(self, arguments: Namespace) -> RunnerPreview | RunnerPreviews:
         """Show a sample's way through the runner's three stages, and what the runner takes along.
 
         ::
 
             %vessl_preview --sample '{"x": [5.1, 3.5, 1.4, 0.2]}'
+
+        Of several samples each is a row. Each stage says what is different from the last run of the same sample.
         """
         name = self._runner_name(arguments.runner, "--runner")
         return self._preview(name, check_runner(self._value(name, "--runner")), arguments)
@@ -158,7 +172,11 @@ class VesslMagics(Magics):
         return vessl.captures(runner, self._model_for(name, arguments, required=False))
 
     @magic_arguments()
-    @argument("repository", help="The model repository, with a number to overwrite a model: iris, iris:3, org/iris.")
+    @argument(
+        "repository",
+        nargs="?",
+        help="The model repository, with a number to overwrite a model: iris, iris:3, org/iris; needed without --form.",
+    )
     @argument(
         "--runner", "-r", metavar="NAME", help="The runner; the marked one, or the notebook's only one, if left out."
     )
@@ -172,9 +190,10 @@ class VesslMagics(Magics):
     @argument("--description", "-d", metavar="TEXT", help="What it is, in words.")
     @argument("--no-check", action="store_true", help="Register without trying the examples in a clean process.")
     @argument("--no-examples", action="store_true", help="Keep no examples; they are tried all the same.")
+    @argument("--form", action="store_true", help="Show a form, filled in with the rest of the line.")
     @_typed
     @line_magic
-    def vessl_register(self, arguments: Namespace) -> Version:
+    def vessl_register(self, arguments: Namespace) -> Version | RegisterForm:
         """Register the notebook's runner and model as a new version.
 
         ::
@@ -182,8 +201,30 @@ class VesslMagics(Magics):
             %vessl_register iris --tag accuracy=0.97 --alias champion
 
         The last sample that passed a preview is kept as its example, unless others are given. Before anything is
-        registered, the examples are tried in a clean process.
+        registered, the examples are tried in a clean process. With ``--form`` all of this is asked for in a form, which
+        shows the line that does the same.
         """
+        artifacts = self._value(arguments.artifacts, "--artifacts") if arguments.artifacts is not None else None
+        if arguments.form:
+            return vessl.register_form(
+                arguments.repository,
+                runner=arguments.runner,
+                model=arguments.model,
+                samples=arguments.sample,
+                artifacts=artifacts,
+                requirements=arguments.requirement,
+                tags=parse_tags(arguments.tag),
+                aliases=arguments.alias,
+                description=arguments.description or "",
+                env=arguments.env,
+                check=not arguments.no_check,
+                store_examples=not arguments.no_examples,
+            )
+        if arguments.repository is None:  # argparse says it so where something is always needed
+            raise InvalidArgument(
+                "%vessl_register: the following arguments are required: repository",
+                "%vessl_register? shows what it takes.",
+            )
         target = parse_reference(arguments.repository)
         if target.alias is not None or target.revision is not None:
             raise InvalidArgument(
@@ -203,7 +244,7 @@ class VesslMagics(Magics):
             runner,
             model,
             arguments.requirement,
-            self._value(arguments.artifacts, "--artifacts") if arguments.artifacts is not None else None,
+            artifacts,
             sample=self._examples_for(name, arguments.sample or []) or None,
             tags=parse_tags(arguments.tag),
             aliases=arguments.alias,
@@ -232,16 +273,21 @@ class VesslMagics(Magics):
     @argument("repository", nargs="?", help="The model repository; all of them, if left out.")
     @_typed
     @line_magic
-    def vessl_versions(self, arguments: Namespace) -> VersionsTable:
+    def vessl_versions(self, arguments: Namespace) -> VersionsTable | LiveTable:
         """Show the versions of a model repository, newest first.
 
         ::
 
             %vessl_versions iris
+
+        In a notebook the table can be sorted, searched and opened, and stays up to date; what is selected in it is
+        the ``selected`` of what is returned.
         """
+        if getattr(self._shell, "kernel", None) is not None:
+            return vessl.versions_table(arguments.repository)
         from vessl_nb.registry.listing import VersionsTable  # noqa: PLC0415  # as quick as above
 
-        return VersionsTable(arguments.repository)
+        return VersionsTable(arguments.repository)  # a terminal draws no widgets
 
     @magic_arguments()
     @argument("reference", help="The version: iris (the newest), iris:3, iris:champion, iris:3@1, org/iris:3.")
@@ -334,32 +380,41 @@ class VesslMagics(Magics):
 
     def _examples_for(self, name: str, given: list[str]) -> list[Any]:
         """Give the samples on the line, or the last that passed; where none did, the last: it is to be seen to fail."""
-        if given:
-            return [self._value(sample, "--sample") for sample in given]
         remembered = self._recall(name)
-        expression = remembered.example or remembered.sample
-        return [] if expression is None else [self._value(expression, "The remembered --sample")]
+        if given:
+            values = [self._value(sample, "--sample") for sample in given]
+            remembered.samples = given
+            return values
+        return [self._value(sample, "The remembered --sample") for sample in remembered.examples or remembered.samples]
 
-    def _preview(self, name: str, runner: Runner, arguments: Namespace) -> RunnerPreview:
-        """Preview the sample, and remember it; where a stage fails, show it, and fail, so that Run All stops."""
+    def _preview(self, name: str, runner: Runner, arguments: Namespace) -> RunnerPreview | RunnerPreviews:
+        """Preview the samples, and remember them; where a stage fails, show it, and fail, so that Run All stops."""
         remembered = self._recall(name)
         model = self._model_for(name, arguments, required=False)
-        if arguments.sample is not None:
-            sample = self._value(arguments.sample, "--sample")
-        elif remembered.sample is not None:
-            sample = self._value(remembered.sample, "The remembered --sample")
-        else:
+        expressions = arguments.sample or remembered.samples
+        if not expressions:
             raise InvalidArgument("There is no sample to preview.", "Give one: --sample '{\"x\": [1, 2]}'")
-        from vessl_nb.belongings import preview_with_captures  # noqa: PLC0415  # as quick as above
+        option = "--sample" if arguments.sample else "The remembered --sample"
+        samples = [self._value(expression, option) for expression in expressions]
+        from vessl_nb.belongings import preview_with_captures, previews_with_captures  # noqa: PLC0415  # quick as above
+        from vessl_nb.values.changes import RunMemory  # noqa: PLC0415  # as above
 
-        shown = preview_with_captures(runner, sample, model)
+        remembered.runs = remembered.runs or RunMemory()
+        shown: RunnerPreview | RunnerPreviews
+        if len(samples) == 1:
+            shown = preview_with_captures(runner, samples[0], model, memory=remembered.runs)
+            passed = [shown.ok]
+        else:
+            shown = previews_with_captures(runner, samples, model, memory=remembered.runs)
+            passed = [preview.ok for preview in shown]
         # Not before: what was interrupted, or could not be evaluated, is not to be tried again by itself.
         remembered.model = remembered.model if arguments.model is None else arguments.model
-        remembered.sample = remembered.sample if arguments.sample is None else arguments.sample
+        remembered.samples = expressions
+        if any(passed):
+            remembered.examples = [sample for sample, is_well in zip(expressions, passed, strict=True) if is_well]
         if shown.error:
             display(shown)
             raise PreviewFailed(shown.error.what)
-        remembered.example = remembered.sample
         return shown
 
     def _value(self, expression: str, option: str) -> Any:

@@ -1,0 +1,99 @@
+"""What a form knows of the notebook around it: variables that would do, and what its magics remember."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from IPython.core.getipython import get_ipython
+
+from vessl_nb.notebook.candidates import models_in, runners_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from vessl_nb.notebook.magics import VesslMagics
+
+_MAGICS = "VesslMagics"
+
+
+class Surroundings:
+    """The notebook around a form."""
+
+    _listening: ClassVar[Callable[[object], None] | None] = None
+
+    def __init__(self) -> None:
+        self._shell = get_ipython()
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The notebook's variables."""
+        variables: dict[str, Any] = self._shell.user_ns if self._shell else vars(sys.modules["__main__"])
+        return variables
+
+    def runners(self) -> dict[str, Any]:
+        """Find the notebook's runners."""
+        return dict(runners_in(self.variables))
+
+    def models(self) -> list[str]:
+        """Name the variables that could be the model."""
+        return list(models_in(self.variables))
+
+    def usual_runner(self) -> str:
+        """Name the runner that a magic takes by itself: the marked one, or the only one; empty where there is none."""
+        runners = self.runners()
+        magics = self._magics()
+        marked = magics._marked if magics else None  # noqa: SLF001  # the form and the magics are two skins of one thing
+        if marked in runners:
+            return str(marked)
+        return next(iter(runners)) if len(runners) == 1 else ""
+
+    def usual_model(self, runner: str) -> str:
+        """Name the model that a magic takes by itself: the last one said, or the only one."""
+        remembered = self._remembered(runner)
+        if remembered is not None and remembered.model is not None:
+            return str(remembered.model)
+        models = self.models()
+        return models[0] if len(models) == 1 else ""
+
+    def usual_samples(self, runner: str) -> tuple[str, ...]:
+        """Give the last samples that passed a preview, as they were typed; else the last ones that were tried."""
+        remembered = self._remembered(runner)
+        return tuple(remembered.examples or remembered.samples) if remembered is not None else ()
+
+    def remember(self, runner: str, model: str, samples: Sequence[str], passed: Sequence[bool]) -> None:
+        """Let the magics know what was previewed in the form."""
+        magics = self._magics()
+        if magics is not None:
+            remembered = magics._recall(runner)  # noqa: SLF001  # as above
+            remembered.model, remembered.samples = model or remembered.model, list(samples)
+            if any(passed):
+                remembered.examples = [sample for sample, is_well in zip(samples, passed, strict=True) if is_well]
+
+    def when_cell_ran(self, look: Callable[[object], None]) -> None:
+        """Call something after each cell, which may have made a runner or a model.
+
+        Only the newest form listens: a cell that is run again and again makes one each time.
+        """
+        self.forget()
+        if self._shell:
+            Surroundings._listening = look
+            self._shell.events.register("post_run_cell", look)
+
+    def forget(self, look: Callable[[object], None] | None = None) -> None:
+        """Call what listens no more; where something is given, only if that is what listens."""
+        listening = Surroundings._listening
+        if self._shell and listening is not None and look in {None, listening}:
+            Surroundings._listening = None
+            if listening in self._shell.events.callbacks["post_run_cell"]:
+                self._shell.events.unregister("post_run_cell", listening)
+
+    def _magics(self) -> VesslMagics | None:
+        registry = self._shell.magics_manager.registry if self._shell else {}
+        magics: VesslMagics | None = registry.get(_MAGICS)
+        return magics
+
+    def _remembered(self, runner: str) -> Any:
+        magics = self._magics()
+        # Looked up, not made: to ask is not to remember.
+        return magics._remembered.get(runner) if magics else None  # noqa: SLF001  # as above

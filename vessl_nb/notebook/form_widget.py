@@ -1,0 +1,230 @@
+"""The register form as a widget: fields, what travels, the line that does the same, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no types
+from IPython.core.getipython import get_ipython
+
+from vessl_nb.errors import InvalidArgument
+from vessl_nb.faces.form import FormFace, form_html, form_text
+from vessl_nb.faces.html import counted, escape
+from vessl_nb.faces.version import version_text
+from vessl_nb.notebook.form_controls import control
+from vessl_nb.notebook.form_entries import Entries
+from vessl_nb.notebook.form_line import magic_line
+from vessl_nb.notebook.form_outcome import OutcomeBox
+from vessl_nb.notebook.form_style import STYLE
+from vessl_nb.notebook.form_surroundings import Surroundings
+from vessl_nb.notebook.form_tasks import Registration, preview_samples
+from vessl_nb.notebook.form_travels import Travels
+from vessl_nb.notebook.form_values import masked, written
+from vessl_nb.notebook.form_work import Work
+from vessl_nb.notebook.live import LIVE, Attempts, show_live
+from vessl_nb.progress import shown_by
+from vessl_nb.registry.version import Version
+from vessl_nb.stages import Preview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vessl_nb.notebook.form_values import FormValues
+    from vessl_nb.stages import Previews
+
+    _Shown = Version | Preview | Previews
+
+_TITLE = "Register a model"
+_HERE = "<!-- vessl_nb: the form -->"
+
+
+class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
+    """A form that registers the notebook's runner and model.
+
+    Parameters
+    ----------
+    filled
+        What stands in it at first.
+
+    Attributes
+    ----------
+    version
+        What it registered last; None before.
+    """
+
+    def __init__(self, filled: FormValues) -> None:
+        self.version: Version | None = None
+        # Fields are typed in while work goes on, in another thread; front ends may send from several.
+        self._lock = threading.RLock()
+        self._surroundings = Surroundings()
+        self._outcome_faces: tuple[str, str] = ("", "")
+        self._standing = ""
+        self._work = Work()
+        self._outcome = OutcomeBox(self._preview, self._register, self._work.cancel)
+        self._attempts = Attempts(lambda words: self._outcome.say(words, failed=True))
+        self._entries = Entries(filled, self._surroundings, self._look)
+        self._travels = Travels()
+        self._line = control(widgets.Textarea, "As a line", rows=2)
+        self._line.add_class("vnb-form-line")
+        self._line.observe(self._restore_line, "value")
+        body = widgets.Box([self._entries, self._travels])
+        body.add_class("vnb-form-body")
+        head = widgets.HTML(f'<style>{STYLE}</style><div class="vnb-form-title">{_TITLE}</div>')
+        super().__init__([head, body, self._line, self._outcome])
+        self.add_class("vnb-form").add_class(LIVE)
+        self._surroundings.when_cell_ran(self._look_again)
+        self._look(anew=True)
+
+    @property
+    def values(self) -> FormValues:
+        """What was filled in; a field that holds a mistake counts as empty."""
+        return self._entries.values
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong with what was filled in, in words, by the titles of the fields."""
+        return {title: str(problem) for title, problem in self._entries.problems.items()}
+
+    @property
+    def line(self) -> str:
+        """The magic's line that does the same."""
+        return magic_line(self.values, self._entries.usual)
+
+    @property
+    def said(self) -> str:
+        """What the form said last, such as that a version was registered."""
+        return self._outcome.said
+
+    @property
+    def errors(self) -> list[Exception]:
+        """What its work and its callbacks raised, oldest first."""
+        return self._attempts.errors
+
+    def face(self) -> FormFace:
+        """Give what is shown of it where it is not live, as plain data."""
+        values, usual = masked(self.values), masked(self._entries.usual)
+        text, html = self._outcome_faces
+        return FormFace(
+            filled=tuple((title, words) for title, words in written(values) if words),
+            problems=tuple((title, error.what) for title, error in self._entries.problems.items()),
+            line=magic_line(values, usual),
+            said=self.said,
+            outcome_text=text,
+            outcome_html=html,
+        )
+
+    def __repr__(self) -> str:
+        return form_text(self.face())
+
+    def _repr_html_(self) -> str:
+        return form_html(self.face())
+
+    def _ipython_display_(self) -> None:
+        # Not as a cell's result: that cannot be brought up to date, and a saved notebook is to say what came of it.
+        # What stands around the HTML is the same each time; where the HTML goes, a mark stands.
+        self._standing = show_live(self, "", _HERE)["text/html"]
+        self._publish(update=False)
+
+    def close(self) -> None:
+        """Take the form away; work that goes on is cancelled."""
+        self._surroundings.forget(self._look_again)
+        self._work.cancel()
+        super().close()
+
+    def _publish(self, *, update: bool) -> None:
+        """Show the static face, or bring it up to date where it is shown."""
+        shell = get_ipython()
+        if shell is not None and self._standing:
+            face = self.face()
+            html = self._standing.replace(_HERE, form_html(face))
+            data = {"text/plain": form_text(face), "text/html": html}
+            shell.display_pub.publish(data, transient={"display_id": f"vessl_nb-{self.model_id}"}, update=update)
+
+    def _look(self, *, anew: bool = False, insist: bool = False) -> None:
+        """Read what was filled in, and bring everything that follows from it up to date."""
+        with self._attempts.attempt(), self._lock:
+            self._entries.look(anew=anew, insist=insist)
+            values = self.values
+            runner, model = self._entries.runner_and_model()
+            self._travels.show(runner, model, values.requirements, values.env, anew=anew)
+            self._line.value = self.line
+
+    def _look_again(self, _: object) -> None:
+        """Look again after a cell: what it defined may travel."""
+        if not self._outcome.is_busy:
+            self._look(anew=True)
+
+    def _restore_line(self, _: object) -> None:
+        """Keep the line what the form makes it: it is there to be copied."""
+        with self._attempts.attempt():
+            if self._line.value != self.line:
+                self._line.value = self.line
+
+    def _preview(self) -> None:
+        with self._attempts.attempt():
+            self._look(anew=True)
+            fields = [self._entries.fields[name] for name in ("runner", "model", "samples")]
+            if problem := next((field.problem for field in fields if field.problem), None):
+                raise problem
+            values = self.values
+            if not values.samples:
+                raise InvalidArgument("There is no sample to preview.", 'Type one into Samples, such as {"x": [1, 2]}.')
+            self._begin("Previewing ...", lambda: preview_samples(values, self._surroundings), None)
+
+    def _register(self) -> None:
+        with self._attempts.attempt():
+            self._look(anew=True, insist=True)
+            wrong = [*self._entries.problems, *(["What travels"] if self._travels.problems else [])]
+            if wrong:
+                things = counted(len(wrong), "thing needs", "things need")
+                raise InvalidArgument(f"Nothing was registered: {things} another look.", ", ".join(wrong))
+            registration = Registration.of(self.values)
+            words = f"Registering in {self.values.repository} ..."
+            self._begin(words, lambda: self._run(registration), registration)
+
+    def _run(self, registration: Registration) -> Version:
+        with shown_by(self._outcome.show_progress):
+            return registration.run(self._surroundings)
+
+    def _begin(self, words: str, task: Callable[[], _Shown], registration: Registration | None) -> None:
+        with self._lock:
+            if not self._outcome.is_busy:
+                self._outcome.begin(words)
+                self._work.start(task, lambda result, error: self._end(result, error, registration))
+
+    def _end(self, result: _Shown | None, error: BaseException | None, registration: Registration | None) -> None:
+        """Show what came of the work; in the thread that did it."""
+        with self._attempts.attempt(), self._lock:
+            self._outcome_faces = ("", "")
+            if isinstance(error, KeyboardInterrupt) and registration:
+                result = registration.find_committed()
+            if result is not None:
+                self._succeed(result)
+            elif isinstance(error, KeyboardInterrupt):
+                self._outcome.end("Cancelled. Nothing was registered.")
+            else:
+                self._fail(error)
+        self._look(anew=True)
+        with self._attempts.attempt():
+            self._publish(update=True)
+
+    def _succeed(self, result: _Shown) -> None:
+        """Show a version that was registered, or a preview."""
+        if isinstance(result, Version):
+            self.version = result
+            words, text = f"Registered as {result.reference}.", version_text(result.face())
+        else:
+            number = 1 if isinstance(result, Preview) else len(result)
+            passed = f"{counted(number, 'sample')} came through all three stages."
+            words, text = result.error.what if result.error else passed, repr(result)
+        html = result._repr_html_()
+        self._outcome_faces = (text, html)
+        self._outcome.end(words, html)
+
+    def _fail(self, error: BaseException | None) -> None:
+        """Say why the work failed, with the lines of the user's own code that it failed in."""
+        lines = "\n".join(getattr(error, "lines", ()))
+        self._outcome.end("", f"<pre>{escape(lines)}</pre>" if lines else "")
+        with self._attempts.attempt():
+            raise error if isinstance(error, Exception) else RuntimeError(f"the work was ended by {error!r}")
