@@ -25,6 +25,7 @@ def refresh(name):
             notebook,
             kernel_name="python3",
             record_timing=False,
+            store_widget_state=False,  # a saved one is of no use without its kernel
             coalesce_streams=True,  # what is printed arrives in pieces, others in each run
             extra_arguments=["--log-level=ERROR"],  # ipykernel 7.4 warns of TCP, on a machine's own loopback too
             resources={"metadata": {"path": scratch}},
