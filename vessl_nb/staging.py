@@ -133,7 +133,8 @@ def register(target: Target, before: RepositoryState | None, runner: Runner, ins
     """
     names = find_names([runner, type(instance)])
     refuse(undefined_in(names))
-    refuse(unpicklable_in(find_names([runner])))  # what the model's classes hold is better found on the way to it
+    # What a class of the model's, written beside the runner, holds is better found on the way to it.
+    refuse(unpicklable_in(find_names([runner]) if type(instance) in names.definitions else names))
     while True:
         existing = target.model(before)
         is_checked = said.check and bool(said.samples)
@@ -270,17 +271,17 @@ def _write_blobs(
     modules = staged.inventory.modules.files
     sources = [path for path, file in modules.items() if file.stat().st_size < LARGE_PIECE]
     others = [path for path in modules if path not in sources]
-    with ThreadPoolExecutor(1, "vessl_nb") as beside:  # while the large ones are hashed
-        written: list[Content] = [*small, code, staged.source.text.encode(), *(modules[path] for path in sources)]
-        storing = beside.submit(blobs.store, written, pins)
-        data: list[Content] = [
-            *large,
-            *captured.buffers,
-            *staged.local_files.values(),
-            *(modules[path] for path in others),
-        ]
+    by_hand: list[Content] = [*small, code, staged.source.text.encode(), *(modules[path] for path in sources)]
+    data: list[Content] = [
+        *large,
+        *captured.buffers,
+        *staged.local_files.values(),
+        *(modules[path] for path in others),
+    ]
+    with ThreadPoolExecutor(1, "vessl_nb") if data else nullcontext() as beside:  # while the large ones are hashed
+        storing = beside.submit(blobs.store, by_hand, pins) if beside else None
         shared, added_shared = blobs.store(data, pins, known)
-    own, added_own = storing.result()
+    own, added_own = storing.result() if storing else blobs.store(by_hand, pins)
     ours, theirs = iter(own), iter(shared)
     pieces = [next(ours if piece.nbytes < LARGE_PIECE else theirs) for piece in captured.pieces]
     code_place, source_place = next(ours), next(ours)

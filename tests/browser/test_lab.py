@@ -14,7 +14,7 @@ STAGES = ("input", "preprocess_data", "predict", "postprocess_data")
 SEEN = {
     "quickstart": ["digits:1", "digits:2", "challenger", "champion"],
     "torch_model": ["digit_net:1", "digit_net:2", "champion"],
-    "artifacts_and_props": ["petals:1@2", "labels corrected"],
+    "artifacts_and_props": ["petals:1@2"],
 }
 RAISED = {"quickstart": ["PreviewFailed"]}
 HEIGHT = """() => {

@@ -58,6 +58,7 @@ def _line_of(instruction: dis.Instruction) -> int | None:
     return positions.lineno if positions else None
 
 
+@functools.lru_cache(maxsize=1024)
 def stored_globals(code: types.CodeType) -> set[str]:
     """Find the global names that code assigns with ``global``, nested functions included."""
     return {
@@ -68,6 +69,7 @@ def stored_globals(code: types.CodeType) -> set[str]:
     }
 
 
+@functools.lru_cache(maxsize=1024)
 def imports_of(code: types.CodeType) -> set[str]:
     """Find the modules that code imports as it runs, by their dotted names; relative imports are left out."""
     found: set[str] = set()

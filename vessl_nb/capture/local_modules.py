@@ -87,7 +87,7 @@ def find_local_modules(names: Iterable[str]) -> LocalModules:
         search.follow(name)
     check_no_clash(search.files)
     changed: dict[str, list[str]] = {}
-    for name, module in sorted(sys.modules.items()):
+    for name, module in sorted(sys.modules.items()) if search.files else ():
         path = search.source_of(name)
         if path and variables_of(module).get("__file__") == str(search.files[path]) and (said := say_changes(module)):
             changed[name] = said

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from cloudpickle.cloudpickle import _should_pickle_by_reference
+
 from vessl_nb.capture.cells import place_of
 from vessl_nb.capture.code import global_names, imports_of, is_builtin, nested, stored_globals
 from vessl_nb.capture.environment import environment_reads
@@ -281,9 +283,8 @@ class _Measuring(NotebookPickler):
         return self.length() - before
 
     def by_value(self, definition: Any) -> bool:
-        if definition.__module__ == "builtins":
-            return False
-        return super().reducer_override(definition) is not NotImplemented
+        # As cloudpickle decides it; to let it take a function apart for the answer takes ten times as long.
+        return definition.__module__ != "builtins" and not _should_pickle_by_reference(definition)
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, type | types.FunctionType):

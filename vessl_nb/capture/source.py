@@ -192,7 +192,9 @@ def _files_of_modules(wanted: Collection[str], local: Collection[str]) -> dict[s
     """Say of the source files of functions, where another machine has their module, which module that is."""
     main = sys.modules["__main__"]  # which multiprocessing puts there once more, under another name
     files: dict[str, str] = {}
-    for name, module in list(sys.modules.items()):
+    # A cell's file is only a name, as a rule: then a thousand modules need not be looked at.
+    wanted = {file for file in wanted if file != getattr(main, "__file__", None) and Path(file).exists()}
+    for name, module in list(sys.modules.items()) if wanted else ():
         file = None if module is main else getattr(module, "__file__", None)
         if isinstance(file, str) and file in wanted:
             top = name.partition(".")[0]
