@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from vessl_nb import manifest
 from vessl_nb.capture.dependencies import extras_of, installed_version, satisfies
-from vessl_nb.capture.distributions import STANDARD_LIBRARY, distribution_of
+from vessl_nb.capture.distributions import STANDARD_LIBRARY, distribution_of, is_namespace
 from vessl_nb.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -103,12 +103,15 @@ def infer_requirements(modules: Mapping[str, str], declared: Sequence[str], loca
     named = {canonicalize_name(Requirement(line).name) for line in declared}
     behind: dict[str, tuple[Distribution, str]] = {}
     unknown: dict[str, str] = {}
+    found: dict[str, Distribution | None] = {}
     # What the code itself imports says more than what is found in values.
     for module, reason in sorted(modules.items(), key=lambda item: (not item[1].startswith("imported"), item[0])):
         top = module.partition(".")[0]
         if top in STANDARD_LIBRARY or top in local or top in {"", "vessl_nb"}:
             continue
-        distribution = distribution_of(module)
+        if top not in found:  # whose a package is, its modules need not be asked; a namespace has several owners
+            found[top] = None if is_namespace(top) else distribution_of(module)
+        distribution = found[top] or distribution_of(module)
         if distribution is None:
             if canonicalize_name(top) not in named:
                 unknown.setdefault(top, f"{module}, {reason}")
