@@ -137,29 +137,30 @@ def _end_with(parent: int) -> None:
 
 def _answer(request: Request) -> Answer:
     sys.meta_path.insert(0, _Declared(request.manifest))
+    blobs = Blobs(Folder(Path(request.root)))
     outputs: list[list[Any]] = []
     from_source: list[Any] = []
-    failure = _try(request, False, 2, outputs)
-    if failure is not None or not _is_complete(request):
+    failure = _try(request, blobs, outputs, times=2)
+    if failure is not None or not _is_complete(request.manifest, blobs):
         return Answer(outputs=outputs, failure=failure)
     again: list[list[Any]] = []
-    failure = _try(request, True, 1, again)
+    failure = _try(request, blobs, again, times=1, from_source=True)
     from_source = [first for first, *_ in again]
     return Answer(outputs=outputs, from_source=from_source, failure=failure, is_from_source=failure is not None)
 
 
-def _is_complete(request: Request) -> bool:
+def _is_complete(manifest: Manifest, blobs: Blobs) -> bool:
     """Tell whether ``runner.py`` has the source of every function in the pickles."""
-    source = request.manifest.source
-    code = load_code(request.manifest, Blobs(Folder(Path(request.root))))
+    source, code = manifest.source, load_code(manifest, blobs)
     return source is not None and bool(code) and code.keys() <= source.written.keys()
 
 
-def _try(request: Request, from_source: bool, times: int, outputs: list[list[Any]]) -> Failure | None:  # noqa: FBT001
+def _try(
+    request: Request, blobs: Blobs, outputs: list[list[Any]], *, times: int, from_source: bool = False
+) -> Failure | None:
     """Load the version and answer its samples; give what was raised."""
     sample = 0
     try:
-        blobs = Blobs(Folder(Path(request.root)))
         runner, model = load_manifest(request.manifest, blobs, from_source=from_source)
         for encoded in request.samples:
             sample += 1

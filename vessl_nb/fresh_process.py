@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vessl_nb.capture.site_folders import site_folders
 from vessl_nb.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -134,15 +135,12 @@ def _installed_paths() -> list[str]:
 
     PYTHONPATH is not handed on, but some machines have their packages there.
     """
-    home = Path(__file__).parent.parent
-    return [*filter(_holds_packages, sys.path), str(home)]
-
-
-def _holds_packages(path: str) -> bool:
-    try:
-        return Path(path).is_absolute() and any(name.endswith(".dist-info") for name in os.listdir(path))  # noqa: PTH208  # ten times as quick
-    except OSError:  # no folder, or not one's own
-        return False
+    found = [
+        folder.path
+        for folder in site_folders()
+        if Path(folder.path).is_absolute() and any(info.path.endswith(".dist-info") for info in folder.infos)
+    ]
+    return [*found, str(Path(__file__).parent.parent)]
 
 
 def _is_kept(name: str) -> bool:

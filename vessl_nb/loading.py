@@ -8,9 +8,11 @@ import os
 import threading
 import warnings
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vessl_nb.capture.functions import functions_behind
 from vessl_nb.capture.requirements import missing_requirements
 from vessl_nb.definitions import load_code
 from vessl_nb.errors import CannotLoad, MissingRequirement, NotFound, StageError, VesslError
@@ -19,7 +21,7 @@ from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import make_volume
-from vessl_nb.runner import functions_of, overrides
+from vessl_nb.runner import overrides
 from vessl_nb.stages import Preview, answer, run_stages
 from vessl_nb.storage.pickling import BufferUnpickler, restoring
 from vessl_nb.storage.restore import Context
@@ -200,7 +202,7 @@ def captured(name: str) -> Any:
             "Run it as: VESSL_NB_VERSION=iris:3 python runner.py",
         )
     loaded = _load_once(reference)
-    for function in functions_of(loaded.runner):
+    for function in chain.from_iterable(map(functions_behind, loaded.runner.__mro__)):
         if name in function.__globals__:
             return function.__globals__[name]
     if any(path.partition("/")[0].partition(".")[0] == name for path in loaded.version.manifest.modules):

@@ -110,14 +110,14 @@ def register_model(
         check_tags(tags),
         _check_aliases(aliases),
         check_text("description", description),
-        _check_env(env),
+        check_env(env),
     )
     registry = open_registry()
     target = Target(
         registry, organization, repository_name, None if model_number is None else check_number(model_number)
     )
     before = target.find()
-    _check_instance(target, runner, model_instance)
+    check_instance(target, runner, model_instance)
     return register(target, before, runner, model_instance, said)
 
 
@@ -194,7 +194,8 @@ def register_torch_model(
         )
 
 
-def _check_instance(target: Target, runner: Runner, instance: Any) -> None:
+def check_instance(target: Target, runner: Runner, instance: Any) -> None:
+    """Refuse a missing model where the registration needs one; InvalidArgument says why it does."""
     if instance is not None:
         return
     if target.number is None:
@@ -215,7 +216,8 @@ def _check_aliases(aliases: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(map(check_alias, aliases or ())))
 
 
-def _check_env(env: Sequence[str] | None) -> list[str]:
+def check_env(env: Sequence[str] | None) -> list[str]:
+    """Hold names of environment variables against what can be one, each once; InvalidArgument where one cannot."""
     if not isinstance(env, list | tuple | None):
         # What was given is not shown: it may hold the values, which are secrets.
         raise InvalidArgument(

@@ -10,14 +10,13 @@ Pickles in a registry name the classes of this module: they are never renamed, a
 from __future__ import annotations
 
 import inspect
-import types
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vessl_nb.errors import InvalidRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 InputType = TypeVar("InputType")
 OutputType = TypeVar("OutputType")
@@ -111,15 +110,6 @@ Runner = type[RunnerBase[Any, Any]]
 def overrides(runner_cls: Runner, method: str) -> bool:
     """Tell whether a runner has a method of its own by this name."""
     return getattr(runner_cls, method) is not getattr(RunnerBase, method)
-
-
-def functions_of(runner_cls: type) -> Iterator[types.FunctionType]:
-    """Walk the functions that a class and its bases are written with."""
-    for cls in runner_cls.__mro__:
-        for member in vars(cls).values():
-            function = getattr(member, "__func__", member)
-            if isinstance(function, types.FunctionType):
-                yield function
 
 
 def check_runner(runner_cls: object) -> Runner:

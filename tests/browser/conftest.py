@@ -77,6 +77,17 @@ class OpenNotebook:
                 .filter(cell => cell.type === "code").map(cell => cell.outputs.toJSON())"""
         )
 
+    def in_kernel(self, expression: str) -> str:
+        """Give what an expression is in the notebook's kernel."""
+        return self.page.evaluate(
+            """async code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const reply = await kernel.requestExecute({code: "", user_expressions: {x: code}, silent: true}).done;
+                return reply.content.user_expressions.x.data["text/plain"];
+            }""",
+            expression,
+        )
+
     def cell(self, start: str) -> Locator:
         """Find the cell whose source begins so."""
         number = self.page.evaluate(

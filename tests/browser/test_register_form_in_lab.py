@@ -63,17 +63,6 @@ class Form:
     def says(self, text, seconds=20):
         self.said.get_by_text(text).wait_for(timeout=seconds * 1000)
 
-    def in_kernel(self, expression):
-        """Give what an expression is in the notebook's kernel."""
-        return self.page.evaluate(
-            """async code => {
-                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                const reply = await kernel.requestExecute({code: "", user_expressions: {x: code}, silent: true}).done;
-                return reply.content.user_expressions.x.data["text/plain"];
-            }""",
-            expression,
-        )
-
 
 @pytest.fixture(scope="module")
 def opened(open_notebook):
@@ -117,8 +106,8 @@ def test_it_is_filled_in_and_registered_by_keyboard_alone(form):
     keyboard.press("Enter")
     form.says("Registered as iris:1.")
     assert form.root.locator(".vnb-facts").last.get_by_text("passed").is_visible()
-    assert form.in_kernel("form.version.reference") == "'iris:1'"
-    assert form.in_kernel("vessl.load('iris:champion').run({'x': [3]})") == "[6]"
+    assert form.opened.in_kernel("form.version.reference") == "'iris:1'"
+    assert form.opened.in_kernel("vessl.load('iris:champion').run({'x': [3]})") == "[6]"
 
 
 def test_a_failed_registration_is_corrected_in_place(form):
@@ -144,11 +133,11 @@ def test_it_is_cancelled_while_the_kernel_does_something_else(form):
     form.says("Registering in iris ...")
     assert form.button("Register").is_disabled()
     assert form.button("Preview").is_disabled()
-    assert form.in_kernel("6 * 7") == "42"
+    assert form.opened.in_kernel("6 * 7") == "42"
     form.button("Cancel").click()
     form.says("Cancelled. Nothing was registered.")
     assert form.button("Register").is_enabled()
-    assert form.in_kernel("len(vessl.versions('iris'))") == "2"
+    assert form.opened.in_kernel("len(vessl.versions('iris'))") == "2"
     form.fill("Samples", '{"x": [1, 2]}')
 
 
@@ -210,7 +199,9 @@ def set_width(form, width):
 
 def test_the_browser_has_nothing_to_complain_of_and_asks_nobody_else(form):
     assert form.opened.errors == []
-    assert form.in_kernel("{type(error).__name__ for error in form.errors}") == "{'InvalidArgument', 'StageError'}"
+    assert (
+        form.opened.in_kernel("{type(error).__name__ for error in form.errors}") == "{'InvalidArgument', 'StageError'}"
+    )
     assert [
         url for url in form.opened.requests if not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:"))
     ] == []

@@ -84,17 +84,6 @@ class Table:
     def says(self, text):
         self.said.get_by_text(text).wait_for(timeout=5_000)
 
-    def in_kernel(self, expression):
-        """Give what an expression is in the notebook's kernel."""
-        return self.page.evaluate(
-            """async code => {
-                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                const reply = await kernel.requestExecute({code: "", user_expressions: {x: code}, silent: true}).done;
-                return reply.content.user_expressions.x.data["text/plain"];
-            }""",
-            expression,
-        )
-
 
 @pytest.fixture(scope="module")
 def opened(open_notebook):
@@ -164,14 +153,14 @@ def test_a_version_is_opened_by_the_keyboard_alone(table):
     assert table.row(second).evaluate("row => row === document.activeElement")
     table.page.keyboard.press("Enter")
     table.panel.get_by_role("button", name="Copy reference").wait_for()
-    assert table.in_kernel("table.selected") == f"('{second}',)"
+    assert table.opened.in_kernel("table.selected") == f"('{second}',)"
     assert table.row(second).evaluate("row => row === document.activeElement")
     table.panel.get_by_text(re.compile(r"runner\.py, \d+ lines")).click()
     assert table.panel.get_by_text("class").first.is_visible()
     table.row(second).focus()
     table.page.keyboard.press("Escape")
     table.panel.wait_for(state="hidden")
-    assert table.in_kernel("table.selected") == "()"
+    assert table.opened.in_kernel("table.selected") == "()"
 
 
 def test_arrow_keys_go_on_to_the_next_page(table):
@@ -190,8 +179,8 @@ def test_what_is_selected_survives_sorting_paging_and_refreshing(table):
     table.panel.wait_for()
     table.sort("tags.accuracy")
     table.search("")
-    table.in_kernel("table.refresh()")
-    assert table.in_kernel("table.selected") == "('iris:7799',)"
+    table.opened.in_kernel("table.refresh()")
+    assert table.opened.in_kernel("table.selected") == "('iris:7799',)"
     assert table.panel.get_attribute("aria-label") == "Details of iris:7799"
 
 
@@ -212,7 +201,7 @@ def test_an_alias_is_set_and_a_wrong_one_is_refused_in_words(table):
     table.panel.get_by_label(f"Alias to point at {key}").fill("7")
     table.page.keyboard.press("Enter")
     table.says("'7' cannot be an alias")
-    assert table.in_kernel("len(table.errors)") == "1"
+    assert table.opened.in_kernel("len(table.errors)") == "1"
     table.panel.get_by_label(f"Alias to point at {key}").fill("challenger")
     table.page.keyboard.press("Enter")
     table.says(f"challenger now points at {key}.")
@@ -251,13 +240,13 @@ def test_what_another_process_registers_appears_by_itself(table, lab):
 
 def test_running_the_cell_again_leaves_one_table_that_looks_for_news(table):
     looking = "sum(thread.name == 'vessl_nb versions' for thread in __import__('threading').enumerate())"
-    assert table.in_kernel(looking) == "1"
+    assert table.opened.in_kernel(looking) == "1"
     table.page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex = 2")
     table.page.evaluate("window.jupyterapp.commands.execute('notebook:run-cell')")
     table.page.wait_for_timeout(1_500)
     table.root.wait_for()
     assert table.page.locator(".vessl-versions").count() == 1
-    assert table.in_kernel(looking) == "1"
+    assert table.opened.in_kernel(looking) == "1"
 
 
 def test_pictures_are_taken_where_they_are_wanted(table, screenshots):

@@ -31,7 +31,7 @@ from vessl_nb.notebook.form_values import (
     read_target,
     read_words,
 )
-from vessl_nb.registration import _check_env, _check_instance
+from vessl_nb.registration import check_env, check_instance
 from vessl_nb.registry.names import check_text
 from vessl_nb.runner import check_runner, overrides
 
@@ -149,7 +149,7 @@ class Entries(widgets.VBox):  # type: ignore[misc]  # as above
         field("description", lambda: check_text("description", self._text("description")), "")
         field("artifacts", self._artifacts.read, {})
         field("requirements", lambda: check_requirements(read_lines(self._text("requirements"))), [])
-        field("env", lambda: _check_env(read_words(self._text("env"))), [])
+        field("env", lambda: check_env(read_words(self._text("env"))), [])
         field("check", lambda: self._texts["check"].value, True)
         field("store_examples", lambda: self._texts["store_examples"].value, True)
 
@@ -229,7 +229,7 @@ class Entries(widgets.VBox):  # type: ignore[misc]  # as above
         if text:
             peek(text, "Model", self._surroundings.variables)
         elif runner and not self.fields["repository"].problem and not self.fields["number"].problem:
-            _check_instance(read_target(self._text("repository"), self.fields["number"].value), runner, None)
+            check_instance(read_target(self._text("repository"), self.fields["number"].value), runner, None)
         return text
 
     def _read_samples(self) -> list[str]:
