@@ -183,5 +183,7 @@ def test_what_pickles_of_format_1_name():
         "new_type": ["name", "supertype"],
         "torch_storage": ["buffer", "device"],
         "torch_typed_storage": ["storage", "dtype"],
+        "torch_tensor": ["storage", "dtype", "offset", "size", "stride", "requires_grad"],
+        "torch_parameter": ["storage", "dtype", "offset", "size", "stride", "requires_grad"],
     }
     assert (runner.RunnerBase.__module__, runner.TorchRunner.__module__) == ("vessl_nb.runner", "vessl_nb.runner")

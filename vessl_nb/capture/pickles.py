@@ -148,6 +148,8 @@ class NotebookPickler(BufferPickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """Put keys in place of code, and leave out what is this process's own."""
+        if type(obj) in self.plain:
+            return NotImplemented
         if type(obj) is types.CodeType:
             return restore.code, (self._key_of(obj),)
         if is_shells_exit(obj):

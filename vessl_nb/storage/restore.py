@@ -164,3 +164,47 @@ def torch_typed_storage(storage: Any, dtype: Any) -> Any:
     # What torch's own loading builds; _internal silences the warning meant for users.
     make: Any = torch.storage.TypedStorage
     return make(wrap_storage=storage, dtype=dtype, _internal=True)
+
+
+def torch_tensor(
+    storage: Any,
+    dtype: Any,
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: bool,  # noqa: FBT001
+) -> Any:
+    """Look at an untyped torch storage as a tensor.
+
+    Parameters
+    ----------
+    storage
+        The storage; other tensors may look at it as well.
+    dtype
+        A ``torch.dtype``.
+    offset
+        Where in the storage the tensor begins, in elements.
+    size, stride
+        The tensor's shape, and the elements from one to the next in each dimension.
+    requires_grad
+        Whether gradients are computed for it.
+    """
+    import torch  # noqa: PLC0415  # as above
+
+    tensor = torch.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, size, stride)
+    return tensor.requires_grad_(requires_grad)
+
+
+def torch_parameter(
+    storage: Any,
+    dtype: Any,
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: bool,  # noqa: FBT001
+) -> Any:
+    """Look at an untyped torch storage as a parameter of a module; see `torch_tensor`."""
+    import torch  # noqa: PLC0415  # as above
+
+    data = torch_tensor(storage, dtype, offset, size, stride, requires_grad=False)
+    return torch.nn.Parameter(data, requires_grad)
