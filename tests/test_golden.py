@@ -47,7 +47,7 @@ def test_the_listing_of_format_1():
     assert frame.loc["Tables:1", "aliases"] == ("champion",)
     assert frame.loc["Tables:1", "description"] == "The first."
     assert frame.loc["Tables:1", ["tags.accuracy", "tags.note", "tags.ok"]].tolist() == [0.5, "ü", True]
-    assert str(frame.loc["Tables:1", "created"].date()) == "2026-11-25"
+    assert str(frame.loc["Tables:1", "created"].date()) == "2026-11-26"
     assert vessl.read_model("nets", 2, organization_name="lab").name == "files only"
 
 
