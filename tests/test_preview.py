@@ -6,8 +6,8 @@ import atexit
 import dataclasses
 import math
 import re
+import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ import vessl_nb as vessl
 from vessl_nb.belongings import RunnerPreview, RunnerPreviews
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.faces.html import kind_words
-from vessl_nb.notebook.magics import PreviewFailed
+from vessl_nb.notebook.runner_magics import PreviewFailed
 from vessl_nb.values.changes import Outcome, RunMemory
 from vessl_nb.values.excerpt import excerpt_of
 from vessl_nb.values.summary import summarize
@@ -342,26 +342,18 @@ def test_a_list_is_one_sample_and_samples_are_several():
             vessl.preview(Echo, **arguments)
 
 
-# Time ------------------------------------------------------------------------------------------------------------
+# Imports ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_preview_of_a_hundred_million_elements_adds_next_to_nothing():
-    tensor = torch.zeros(100_000_000)
-
-    class Large(vessl.RunnerBase):
-        @staticmethod
-        def preprocess_data(data):
-            return tensor
-
-        @staticmethod
-        def predict(model, data):
-            return tensor
-
-    from vessl_nb.stages import run_stages
-
-    memory, times = RunMemory(), []
-    for _ in range(4):
-        start = time.perf_counter()
-        preview = run_stages(Large, tensor, None, memory=memory)
-        times.append(time.perf_counter() - start - sum(stage.seconds for stage in preview.stages))
-    assert min(times) < 0.03
+def test_a_preview_alone_brings_nothing_of_what_registering_needs():
+    code = """
+import subprocess
+import sys
+import vessl_nb as vessl
+class Echo(vessl.RunnerBase):
+    @staticmethod
+    def predict(model, data): return data
+assert vessl.preview(Echo, 1)._repr_html_()
+assert "vessl_nb.capture.inventory" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 from vessl_nb.capture.cells import cell_of
-from vessl_nb.capture.inventory import inventory_of, undefined_in, unpicklable_in
 from vessl_nb.errors import InvalidArgument, VesslError
 from vessl_nb.faces.belongings import (
     BelongingsFace,
@@ -18,7 +17,6 @@ from vessl_nb.faces.belongings import (
 from vessl_nb.faces.html import extended
 from vessl_nb.faces.preview import preview_html, preview_text
 from vessl_nb.faces.previews import previews_html, previews_text
-from vessl_nb.registry.version import capture_face
 from vessl_nb.runner import check_runner
 from vessl_nb.stages import Preview, Previews, run_samples, run_stages
 
@@ -66,6 +64,8 @@ class Captures:
 
     def face(self) -> BelongingsFace:
         """Give what is shown of it, as plain data."""
+        from vessl_nb.registry.version import capture_face  # noqa: PLC0415  # as in `captures`
+
         return BelongingsFace(
             runner=self.runner,
             captures=tuple(map(capture_face, self.names)),
@@ -188,6 +188,9 @@ def captures(runner_cls: Runner, model: Any = None) -> Captures:
     InvalidRunner
         The class does not keep the runner's contract.
     """
+    # A preview alone, which most sessions begin with, does without all that this brings.
+    from vessl_nb.capture.inventory import inventory_of, undefined_in, unpicklable_in  # noqa: PLC0415
+
     runner = check_runner(runner_cls)
     try:
         inventory = inventory_of(runner, model)

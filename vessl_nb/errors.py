@@ -10,33 +10,62 @@
     │   └── NotEncodable         a sample that has no encoding as data
     ├── NotFound                 a repository, version, alias or file that does not exist
     ├── CannotPickle             a model, or a name its runner takes along, that cannot leave this process
+    ├── NotSendable              an answer, or a part of it, that has no form in JSON
     ├── StageError               the user's own code raised in preprocess, predict or postprocess
     ├── CheckFailed              a version did not answer its samples in a clean process as it did here
     ├── RegistryError            the registry's folder cannot be used as it is
     │   ├── FormatTooNew         it was written by a newer vessl_nb
     │   └── Damaged              a file in it is missing or is not what was written
+    ├── CannotServe              a server that did not start
+    ├── RequestFailed            a server answered a request with a problem
     └── CannotLoad               a version that does not run in this process
         ├── WrongPython          its byte code is another Python's
         ├── MissingRequirement   a package or environment variable it needs is not here
         └── LocalModuleConflict  this process has other code under the name of a module that it brings
 
-An error is two short lines: what happened, with the value; and what to do next. In a notebook just these are shown
-(IPython calls ``_render_traceback_``); a program reads the fields.
+An error is two short lines: what happened, with the value; and what to do next. In a notebook just these are shown, and
+``%tb`` shows the whole traceback afterwards (`ShownShort`); a program reads the fields.
 """
 
 from __future__ import annotations
 
 import difflib
+import sys
 import sysconfig
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
-class VesslError(Exception):
+class ShownShort:
+    """An exception of which a notebook shows some lines in place of a traceback."""
+
+    def shown_lines(self) -> list[str]:
+        """Give what a notebook shows of it."""
+        return [f"{type(self).__name__}: {self}"]
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """Give the method that IPython looks for; it is not there for ``%tb``, which then shows the whole traceback."""
+        if _is_asked_by_tb():
+            raise AttributeError
+        return self.shown_lines
+
+
+def _is_asked_by_tb() -> bool:
+    """Tell whether it is ``%tb`` that asks: IPython itself knows but one way to show an exception."""
+    frame = sys._getframe(2)  # noqa: SLF001  # there is no other way to learn who asks
+    while frame is not None:
+        if frame.f_code.co_name == "tb" and frame.f_globals.get("__name__") == "IPython.core.magics.execution":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]  # the outermost has none
+    return False
+
+
+class VesslError(ShownShort, Exception):
     """Base of every error that vessl_nb raises on purpose.
 
     Parameters
@@ -54,10 +83,6 @@ class VesslError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.next_step}" if self.next_step else self.what
-
-    def _render_traceback_(self) -> list[str]:
-        """Show the error's own lines in place of a traceback; IPython looks for this method."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class InvalidArgument(VesslError, ValueError):
@@ -108,6 +133,20 @@ class CannotPickle(VesslError, TypeError):
         self.path = path
 
 
+class NotSendable(VesslError, TypeError):
+    """A value that has no form in JSON.
+
+    Attributes
+    ----------
+    path
+        The way to it, such as ``answer["model"]``.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, path: str = "") -> None:
+        super().__init__(what, next_step)
+        self.path = path
+
+
 class StageError(VesslError):
     """The user's own code raised in a stage; the exception it raised is ``__cause__``.
 
@@ -137,7 +176,8 @@ class StageError(VesslError):
         what = f"{runner_name}.{stage} raised {problem}"
         return cls(what, next_step, stage=stage, problem=problem, lines=own_lines(error))
 
-    def _render_traceback_(self) -> list[str]:
+    def shown_lines(self) -> list[str]:
+        """Give what a notebook shows of it: the user's own lines, and what they raised."""
         return [*self.lines, f"{type(self).__name__}: {self}"]
 
 
@@ -154,7 +194,8 @@ class CheckFailed(VesslError):
         super().__init__(what, next_step)
         self.lines = list(lines)
 
-    def _render_traceback_(self) -> list[str]:
+    def shown_lines(self) -> list[str]:
+        """Give what a notebook shows of it: the user's own lines, and what they raised."""
         return [*self.lines, f"{type(self).__name__}: {self}"]
 
 
@@ -189,6 +230,39 @@ class Damaged(RegistryError):
     def at(cls, file: Path, problem: str, next_step: str) -> Damaged:
         """Build the error for a file and what is wrong with it."""
         return cls(f"The registry is damaged: {file} {problem}.", next_step, file=file, problem=problem)
+
+
+class CannotServe(VesslError):
+    """A server that did not start.
+
+    Attributes
+    ----------
+    kind
+        The class of the error in the process that was to serve, such as ``MissingRequirement``.
+    """
+
+    def __init__(self, what: str, next_step: str = "", *, kind: str = "") -> None:
+        super().__init__(what, next_step)
+        self.kind = kind
+
+
+class RequestFailed(VesslError):
+    """A server answered a request with a problem.
+
+    Attributes
+    ----------
+    status
+        The HTTP status; 0 where there was no answer.
+    problem
+        The problem document (RFC 9457); empty where the answer was none.
+    """
+
+    def __init__(
+        self, what: str, next_step: str = "", *, status: int = 0, problem: dict[str, object] | None = None
+    ) -> None:
+        super().__init__(what, next_step)
+        self.status = status
+        self.problem = problem or {}
 
 
 class CannotLoad(VesslError):

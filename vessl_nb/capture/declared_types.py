@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vessl_nb.errors import NotSendable
 from vessl_nb.faces.html import counted, one_line
 from vessl_nb.runner import InputType, OutputType, RunnerBase
 from vessl_nb.values.encoding import Opaque, decode
 from vessl_nb.values.family import class_name
+from vessl_nb.values.sent import as_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +92,9 @@ def _declare_builtin(declared: type) -> Declaration:
 
     def problem_with(data: Any) -> str:
         value = decode(data)
-        return "" if is_fit(value) or is_fit(_as_sent(value)) else f"it is of type {type(value).__name__}"
+        # Many values are sent as text that are none: a decimal, say.
+        fits = is_fit(value) or (declared is not str and is_fit(_sent(value)))
+        return "" if fits else f"it is of type {type(value).__name__}"
 
     return Declaration({"type": _JSON_TYPES[declared]}, True, problem_with)
 
@@ -114,7 +118,7 @@ def _declare_with_pydantic(pydantic: Any, declared: Any, side: str) -> Declarati
             return ""
         # What a client would send for it may fit where the value itself does not: a list for an array.
         try:
-            sent = msgspec.json.encode(_as_sent(value))
+            sent = msgspec.json.encode(as_sent(value))
         except (TypeError, ValueError, OverflowError):
             return problem
         return problem if _problem(pydantic, lambda: adapter.validate_json(sent)) else ""
@@ -162,15 +166,11 @@ def _problem(pydantic: Any, validate: Callable[[], Any]) -> str:
     return ""
 
 
-def _as_sent(value: Any) -> Any:
-    """Make plain data of what is in a value: arrays become lists and frames lists of objects, as in JSON."""
-    if isinstance(value, dict):
-        return {key: _as_sent(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(_as_sent, value))
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return value.to_dict("records")
-    return value.tolist() if hasattr(value, "tolist") else value
+def _sent(value: Any) -> Any:
+    try:
+        return as_sent(value)
+    except NotSendable:
+        return value
 
 
 def type_name(declared: Any) -> str:

@@ -1,4 +1,4 @@
-"""Arrays, tensors and frames as text: a corner of them, whatever the options of their libraries say.
+"""Arrays and tensors as text: a corner of them, whatever the options of their libraries say.
 
 These libraries shorten what they print, but as the user's options have it, which may be not at all, and not where there
 are many short dimensions.
@@ -19,17 +19,15 @@ WIDTH = 79
 
 _MOST_ELEMENTS = 100  # of an array shown in full
 _MOST_CORNER = 1000  # elements that a shortened array may still show
+_MOST_OF_FIRST = 6  # of one that shows only how it begins
 
 
 def abridged(value: Any) -> str | None:
-    """Write a corner of an array, tensor, frame, series or index; None for any other value."""
+    """Write a corner of an array or tensor; None for any other value."""
     kind = type(value)
     for name, base, write in (
         ("numpy", "ndarray", _array_text),
         ("torch", "Tensor", _tensor_text),
-        ("pandas", "DataFrame", _frame_text),
-        ("pandas", "Series", _frame_text),
-        ("pandas", "Index", _frame_text),
     ):
         module = sys.modules.get(name)
         if module is not None and issubclass(kind, getattr(module, base)) and value.shape != ():
@@ -57,23 +55,26 @@ def _array_text(np: Any, value: Any) -> str:
     for edge in range(_edges(value.ndim), 0, -1):
         with np.printoptions(threshold=_MOST_ELEMENTS, edgeitems=edge, linewidth=WIDTH):
             text = repr(value)
-        if _fits(text):
+        if fits(text):
             break
     return text
 
 
-def _fits(text: str) -> bool:
+def fits(text: str) -> bool:
+    """Say whether a text is short enough to be shown in full."""
     return len(text) <= MOST_CHARACTERS and text.count("\n") < MOST_LINES
 
 
 def _tensor_text(torch: Any, value: Any) -> str | None:
-    if value.numel() <= _MOST_ELEMENTS or value.layout != torch.strided or value.is_quantized or value.is_meta:
+    if value.numel() <= _MOST_ELEMENTS or value.layout != torch.strided or value.is_meta:
         return None
     shape = tuple(value.shape)
     dtype = str(value.dtype)
-    if _corner_size(shape) > _MOST_CORNER:
-        first = value.detach()[(0,) * (len(shape) - 1)]
-        return _flat_text("tensor", (number.item() for number in first), shape, dtype)
+    # torch would make floats of all of a quantized one to write its first six.
+    if _corner_size(shape) > _MOST_CORNER or value.is_quantized:
+        # No more than is shown: torch makes a tensor of each element before it gives the first.
+        first = value.detach()[(0,) * (len(shape) - 1)][:_MOST_OF_FIRST]
+        return _flat_text("tensor", (first.dequantize() if value.is_quantized else first).tolist(), shape, dtype)
     # A tensor prints as much as torch's options say, for all tensors at once; so what is to be seen is cut out, with
     # one element more on each side that is too long, for which numpy then writes "...".
     edge = _edges(len(shape))
@@ -85,10 +86,17 @@ def _tensor_text(torch: Any, value: Any) -> str | None:
         places.append(torch.tensor(kept, device=value.device).reshape(along))
     # As integers, because not every kind of number can be selected from: float8, for one.
     integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    whole = value.detach() if value.is_complex() else value.detach().view(integers[value.element_size()])
+    # What is conjugated or negated only in name, torch would copy as a whole before it selects.
+    plain = value.detach()
+    is_conjugate, is_negative = value.is_conj(), value.is_neg()
+    plain = plain.conj() if is_conjugate else plain
+    plain = torch._neg_view(plain) if is_negative else plain  # noqa: SLF001  # its public ways copy
+    whole = plain if value.is_complex() else plain.view(integers[value.element_size()])
     corner = whole[tuple(places)]
     corner = corner.cpu().view(value.dtype)
     numbers = (corner.double() if corner.is_floating_point() else corner.resolve_conj()).numpy()
+    numbers = numbers.conj() if is_conjugate else numbers
+    numbers = -numbers if is_negative else numbers
     numpy = sys.modules["numpy"]
     text = numpy.array2string(
         numbers, max_line_width=WIDTH, precision=4, separator=", ", prefix="tensor(", threshold=0, edgeitems=edge
@@ -97,35 +105,6 @@ def _tensor_text(torch: Any, value: Any) -> str | None:
 
 
 def _flat_text(name: str, numbers: Iterable[Any], shape: tuple[int, ...], dtype: str) -> str:
-    first = ", ".join(
-        f"{number:.6g}" if isinstance(number, float) else str(number) for number in itertools.islice(numbers, 6)
-    )
+    shown = itertools.islice(numbers, _MOST_OF_FIRST)
+    first = ", ".join(f"{number:.6g}" if isinstance(number, float) else str(number) for number in shown)
     return f"{name}([{first}, ...], shape={shape}, dtype={dtype})"
-
-
-_FRAME_SIZES = ((8, 12), (8, 6), (5, 4))  # rows and columns, until it fits
-
-
-def _frame_text(pd: Any, value: Any) -> str:
-    text = ""
-    for rows, columns in _FRAME_SIZES:
-        with frame_options(pd, rows, columns):
-            text = repr(value)
-        if _fits(text):
-            break
-    return text
-
-
-def frame_options(pd: Any, rows: int, columns: int) -> Any:
-    """Have pandas show no more than so many rows and columns, whatever the user's options, which come back after."""
-    options = {
-        "display.max_rows": rows,
-        "display.min_rows": rows,
-        "display.max_columns": columns,
-        "display.max_colwidth": 50,
-        "display.max_seq_items": 10,
-        "display.width": WIDTH,
-        "display.large_repr": "truncate",
-        "display.show_dimensions": "truncate",
-    }
-    return pd.option_context(*itertools.chain.from_iterable(options.items()))

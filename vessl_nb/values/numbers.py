@@ -101,14 +101,17 @@ def elements_of(value: Any, most: int) -> Any:
         return _of_tensor(np, torch, value.detach(), most)
     if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
         return None
-    array = np.asarray(value)
+    gathered = _MOST_GATHERED_FROM_FILE if isinstance(value, np.memmap) else _MOST_GATHERED
+    return _of_array(np, np.asarray(value), most, gathered)
+
+
+def _of_array(np: Any, array: Any, most: int, gathered: int) -> Any:
     if array.size <= most:
         return array.reshape(-1)
     laid_out = array.transpose(_order(array.strides))
     if laid_out.flags.c_contiguous:
         flat = laid_out.reshape(-1)
         return np.concatenate([flat[block] for block in _blocks(flat.size, most)])
-    gathered = _MOST_GATHERED_FROM_FILE if isinstance(value, np.memmap) else _MOST_GATHERED
     return array[_places(np, array.shape, min(most, gathered))]
 
 
@@ -120,6 +123,8 @@ def _order(strides: tuple[int, ...]) -> list[int]:
 def _of_tensor(np: Any, torch: Any, tensor: Any, most: int) -> Any:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
         return None
+    if tensor.device.type == "cpu" and not tensor.is_neg():
+        return _of_cpu_tensor(np, torch, tensor, most)
     size = tensor.numel()
     # numpy has no bfloat16, and neither library can join or select what is float8.
     wide = torch.float64 if tensor.is_floating_point() else tensor.dtype
@@ -133,6 +138,17 @@ def _of_tensor(np: Any, torch: Any, tensor: Any, most: int) -> Any:
         places = _places(np, tuple(tensor.shape), min(most, _MOST_GATHERED))
         parts = [tensor[tuple(torch.as_tensor(place, device=tensor.device) for place in places)]]
     return torch.cat([part.to(wide) for part in parts]).cpu().numpy()
+
+
+def _of_cpu_tensor(np: Any, torch: Any, tensor: Any, most: int) -> Any:
+    # By numpy: torch would wake its threads, which on a busy machine takes longer than all the rest.
+    try:
+        elements = _of_array(np, tensor.numpy(), most, _MOST_GATHERED)
+    except TypeError:  # a kind of number that numpy has not, whose bits it can take all the same
+        bits = tensor.view({1: torch.uint8, 2: torch.int16}[tensor.element_size()]).numpy()
+        seen = torch.from_numpy(_of_array(np, bits, most, _MOST_GATHERED).copy())
+        elements = seen.view(tensor.dtype).double().numpy()
+    return elements.astype(np.float64) if tensor.is_floating_point() else elements
 
 
 def _blocks(size: int, most: int) -> list[slice]:

@@ -14,7 +14,8 @@ from vessl_nb.values.family import library
 LARGEST_FILE = 8_000
 """How many bytes a picture may have: a strip of four stays small."""
 
-_SLOWEST = 4_000_000  # pixels: of a larger image some are left out before the rest is made smaller
+_SLOWEST = 1_000_000  # pixels: of a larger image some are left out before the rest is made smaller
+_MOST_COLOURS = 4096  # of a picture that PNG makes small
 _LONGEST_SIDE = 128
 _LONGEST_SIDE_OF_FILE = 32  # each pixel may cost a page of a slow disk
 _SHORTEST_SIDE = 8  # what is smaller is a table, not an image
@@ -31,39 +32,46 @@ def array_picture(value: Any, caption: str) -> str | None:
     pixels = _pixels(value)
     while pixels is not None:
         height, width, channels = (*pixels.shape, 1)[:_COLOUR]
-        content = encode_png(height, width, channels, pixels.tobytes())
-        if len(content) <= LARGEST_FILE:
-            return img(content, "image/png", caption, size=(width, height))
-        photograph = _as_jpeg(pixels) if channels == _RGB else b""
-        if photograph:
-            return img(photograph, "image/jpeg", caption, size=(width, height))
+        # Where the library for it is in use already.
+        pil_image = sys.modules.get("PIL.Image") if channels == _RGB else None
+        image = None if pil_image is None else pil_image.fromarray(pixels)
+        if image is None or not _is_photograph(image):
+            content = encode_png(height, width, channels, pixels.tobytes())
+            if len(content) <= LARGEST_FILE:
+                return img(content, "image/png", caption, size=(width, height))
+        content = b"" if image is None else _as_file(image, "JPEG")
+        if content:
+            return img(content, "image/jpeg", caption, size=(width, height))
         pixels = pixels[::2, ::2]
     return None
 
 
-def _as_jpeg(pixels: Any) -> bytes:
-    """Write colours as JPEG, where the library for it is in use already; nothing where it is too large a file too."""
-    pil_image = sys.modules.get("PIL.Image")
+def _is_photograph(image: Any) -> bool:
+    """Say whether it has so many colours that PNG, which takes long to find that out, would not make it small."""
+    return image.getcolors(_MOST_COLOURS) is None
+
+
+def _as_file(image: Any, kind: str) -> bytes:
+    """Write an image as a file of that kind; nothing where it is too large a file."""
     file = io.BytesIO()
-    if pil_image is not None:
-        pil_image.fromarray(pixels).save(file, "JPEG")
+    image.save(file, kind)
     return file.getvalue() if file.tell() <= LARGEST_FILE else b""
 
 
 def image_picture(image: Any, caption: str) -> str | None:
     """Draw a PIL image; None where it has no pixels or no visible colours."""
     if image.mode == "F" or image.mode.startswith("I"):  # not brightness from 0 to 255, but numbers, as in an array
-        return array_picture(library("numpy").asarray(image), caption)
+        return array_picture(library("numpy").asarray(_thinned(image, 2 * _LONGEST_SIDE)), caption)
     if min(image.size) == 0:
         return None
     is_clear = image.mode.lower() in {"la", "pa", "rgba"} or "transparency" in image.info
     for side in (2 * _LONGEST_SIDE, _LONGEST_SIDE, _LONGEST_SIDE // 2, _LONGEST_SIDE // 4):
-        small = _shrunk(image, side).convert("RGBA" if is_clear else "RGB")
-        for kind in ("PNG",) if is_clear else ("PNG", "JPEG"):  # a photograph is much smaller as JPEG
-            file = io.BytesIO()
-            small.save(file, kind)
-            if file.tell() <= LARGEST_FILE:
-                return img(file.getvalue(), f"image/{kind.lower()}", caption, size=small.size)
+        image = _shrunk(image, side)
+        small = image.convert("RGBA" if is_clear else "RGB")
+        kinds = [*([] if _is_photograph(small) else ["PNG"]), *([] if is_clear else ["JPEG"])]
+        for kind in kinds:
+            if content := _as_file(small, kind):
+                return img(content, f"image/{kind.lower()}", caption, size=small.size)
     return None
 
 
@@ -88,13 +96,21 @@ def img(content: bytes, media_type: str, caption: str, *, size: tuple[int, int] 
 
 
 def _shrunk(image: Any, side: int) -> Any:
-    scale = side / max(image.size)
-    if scale >= 1:
-        return image
-    sides = tuple(max(1, round(length * scale)) for length in image.size)
     if image.width * image.height > _SLOWEST:
-        image = image.resize(tuple(4 * length for length in sides), resample=0)  # 0 takes the nearest pixel
-    return image.resize(sides)
+        image = _thinned(image, 4 * side)
+    sides = _sides(image, side)
+    return image if sides == image.size else image.resize(sides, reducing_gap=2.0)
+
+
+def _thinned(image: Any, side: int) -> Any:
+    """Leave out pixels, where there are more to a side, which reads no more of it than what stays."""
+    sides = _sides(image, side)
+    return image if sides == image.size else image.resize(sides, resample=0)  # 0 takes the nearest pixel
+
+
+def _sides(image: Any, longest: int) -> tuple[int, ...]:
+    scale = min(longest / max(image.size), 1)
+    return tuple(max(1, round(length * scale)) for length in image.size)
 
 
 def _pixels(value: Any) -> Any:
@@ -135,7 +151,11 @@ def _as_numpy(value: Any) -> Any:
     if value.device.type != "cpu" or value.layout != torch.strided or value.is_quantized or value.is_complex():
         return None
     value = value.detach()
-    return (value.double() if value.is_floating_point() else value).numpy()
+    try:
+        # By numpy, whose one thread is sooner done than torch's, which have to be woken.
+        return value.numpy()
+    except (TypeError, RuntimeError):  # a kind of number that numpy has not, or a sign that is only noted
+        return (value.double() if value.is_floating_point() else value.resolve_neg()).numpy()
 
 
 def _as_levels(numbers: Any) -> Any:

@@ -10,7 +10,10 @@ from vessl_nb.values.family import library
 from vessl_nb.values.picture import LARGEST_FILE, image_picture, img
 
 _KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-_MOST_PIXELS = {"PNG": 2_000_000, "JPEG": 12_000_000}  # what is larger takes longer to read than a preview may
+# What takes longer to read than a preview may is not read. How long it will take, the file and its sides tell: so many
+# nanoseconds a byte and a pixel, measured on an ordinary machine.
+_LONGEST = 20_000_000
+_COSTS = {"PNG": (20, 4.0), "JPEG": (7, 0.3), "progressive": (40, 0.3)}
 _SIDES = slice(16, 24)  # where a PNG says its width and height
 
 
@@ -30,7 +33,8 @@ def file_picture(content: bytes, caption: str) -> str | None:
         is_small = len(content) <= LARGEST_FILE and (kind == "JPEG" or _is_small_png(content))
         return img(bytes(content), f"image/{kind.lower()}", caption) if is_small else None
     with pil_image.open(io.BytesIO(content), formats=[kind]) as image:
-        if image.width * image.height > _MOST_PIXELS[kind]:
+        of_byte, of_pixel = _COSTS["progressive" if image.info.get("progressive") else kind]
+        if len(content) * of_byte + image.width * image.height * of_pixel > _LONGEST:
             return None
         image.draft("RGB", (256, 256))  # a JPEG can be read at an eighth of its size, in much less time
         return image_picture(image, caption)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from vessl_nb.values.abridged import MOST_CHARACTERS, MOST_LINES, WIDTH, abridged
+from vessl_nb.values.tables import pandas_text
 
 _MOST_ITEMS = (MOST_LINES - 1, 5, 3)  # of a container that takes a line an item: the outermost, one in it, any deeper
 _MOST_LEVELS = 20
@@ -91,7 +92,7 @@ class _Printer:
             return repr(value) if len(value) <= most else repr(value[:most]) + _MORE
         if kind is int and value.bit_length() > _MOST_BITS:
             return f"<int of {value.bit_length()} bits>"
-        return _clamped(_readable(abridged(value) or repr(value)), MOST_LINES, most)
+        return _clamped(_readable(abridged(value) or pandas_text(value) or repr(value)), MOST_LINES, most)
 
 
 def _readable(text: str) -> str:

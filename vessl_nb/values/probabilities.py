@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import operator
 import sys
 from typing import Any
 
@@ -23,12 +25,14 @@ def probabilities_of(value: Any) -> Shares | None:
 
     It is a dict of label to float, a list or vector of floats, or a batch with one such row.
     """
-    shares = _shares_of(value)
-    if shares is None or len(shares) < 2 or not all(0 <= share <= 1 for _, share in shares):  # noqa: PLR2004  # of one class there is no choice
+    found = _labels_and_numbers(value)
+    if found is None or len(found[1]) < 2:  # noqa: PLR2004  # of one class there is no choice
         return None
-    if abs(sum(share for _, share in shares) - 1) > _TOLERANCE:
+    labels, numbers = found
+    # The sum first, which is no number where one of them is none.
+    if not abs(sum(numbers) - 1) <= _TOLERANCE or min(numbers) < 0 or max(numbers) > 1:
         return None
-    return shares
+    return list(zip(labels, numbers, strict=True))
 
 
 def probability_bars(shares: Shares) -> str:
@@ -46,26 +50,17 @@ def probability_words(shares: Shares) -> str:
 
 
 def _highest(shares: Shares, count: int) -> list[tuple[str, float]]:
-    return _labelled(sorted(shares, key=lambda pair: -pair[1])[:count])
+    return _labelled(heapq.nlargest(count, shares, key=operator.itemgetter(1)))
 
 
 def _labelled(shares: Shares) -> list[tuple[str, float]]:
     return [(label if isinstance(label, str) else pretty(label), share) for label, share in shares]
 
 
-def _shares_of(value: Any) -> Shares | None:
-    kind = type(value)
-    if kind is dict or kind is list:
-        if not 0 < len(value) <= _MOST_CLASSES:
-            return None
-        pairs = value.items() if kind is dict else enumerate(value)
-        shares = []
-        for label, share in pairs:
-            # The first item that is no float ends it.
-            if not _is_float(share) or isinstance(label, float | tuple):
-                return None
-            shares.append((label, float(share)))
-        return shares
+def _labels_and_numbers(value: Any) -> tuple[list[Any], list[float]] | None:
+    """Take a value apart, if all that it holds is floats."""
+    if type(value) is dict or type(value) is list:
+        return _of_container(value)
     shape = getattr(value, "shape", None)
     is_vector = isinstance(shape, tuple) and (len(shape) == 1 or (len(shape) == 2 and shape[0] == 1))  # noqa: PLR2004
     if not is_vector or not 0 < shape[-1] <= _MOST_CLASSES:  # type: ignore[index]  # a tuple, as was seen
@@ -73,9 +68,22 @@ def _shares_of(value: Any) -> Shares | None:
     elements = elements_of(value, _MOST_CLASSES)
     if elements is None or elements.dtype.kind != "f":
         return None
-    return list(enumerate(elements.tolist()))
+    return list(range(elements.size)), elements.tolist()
 
 
-def _is_float(value: Any) -> bool:
+def _of_container(value: dict[Any, Any] | list[Any]) -> tuple[list[Any], list[float]] | None:
+    if not 0 < len(value) <= _MOST_CLASSES:
+        return None
+    items = value.values() if isinstance(value, dict) else value
+    # The first item tells of most that they are none; then their classes tell faster than a look at each.
+    if not _are_floats({type(next(iter(items)))}) or not _are_floats(set(map(type, items))):
+        return None
+    labels = list(value if isinstance(value, dict) else range(len(value)))
+    if any(issubclass(kind, float | tuple) for kind in set(map(type, labels))):
+        return None
+    return labels, list(map(float, items))
+
+
+def _are_floats(kinds: set[type]) -> bool:
     np = sys.modules.get("numpy")
-    return type(value) is float or (np is not None and isinstance(value, np.floating))
+    return all(kind is float or (np is not None and issubclass(kind, np.floating)) for kind in kinds)

@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vessl_nb.faces.chart import histogram_svg
 from vessl_nb.faces.value import ValueFace
-from vessl_nb.values.abridged import frame_options
 from vessl_nb.values.numbers import Numbers, numbers_of, numbers_words
 from vessl_nb.values.picture import array_picture, image_picture, img
 from vessl_nb.values.picture_files import file_picture, kind_of_picture
 from vessl_nb.values.pretty import pretty
 from vessl_nb.values.probabilities import probabilities_of, probability_bars, probability_words
 from vessl_nb.values.records import records_table, tree_html
+from vessl_nb.values.tables import frame_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
 
 _Described = TypeVar("_Described")
 
-_MOST_ROWS, _MOST_COLUMNS = 10, 12
 _MOST_HTML = 200_000  # characters: what is longer weighs more than it tells
 _MOST_SIDES = 6
 _MOST_WORDS = 80  # characters of an extent
@@ -172,7 +171,7 @@ def _size(number: int) -> str:
 
 def _html(value: Any) -> str | None:
     if _is_a(value, "pandas", "DataFrame"):
-        return _frame_html(value)
+        return _bounded(frame_html(value))
     caption = f"{type(value).__name__}, {_shape(value)}"
     for module, name, draw in _PICTURES:
         if _is_a(value, module, name):
@@ -181,12 +180,6 @@ def _html(value: Any) -> str | None:
     if isinstance(html, str) and html and len(html) <= _MOST_HTML and not _LIVE.search(html):
         return html
     return _own_picture(value, type(value).__name__) or records_table(value) or tree_html(value)
-
-
-def _frame_html(value: Any) -> str | None:
-    pandas = sys.modules["pandas"]
-    with frame_options(pandas, _MOST_ROWS, _MOST_COLUMNS):
-        return _bounded(pandas.DataFrame._repr_html_(value))  # it escapes all text
 
 
 _PICTURES: tuple[tuple[str, str, Callable[[Any, str], str | None]], ...] = (
