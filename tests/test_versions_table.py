@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -77,15 +78,13 @@ class TestManyVersions:
         write_versions("iris", COUNT)
         return vessl.versions_table("iris")
 
-    def test_only_a_page_is_sent_and_sorting_and_searching_take_no_time(self, many):
-        began = time.perf_counter()
+    def test_only_a_page_is_sent_of_what_is_sorted_and_found_among_all(self, many):
         ask(many, "query", sort="tags.accuracy", descending=False)
         assert keys(many) == [f"iris:{number}" for number in range(1, 11)]
         ask(many, "query", search="accuracy>0.9995", page=0)
         assert keys(many) == [f"iris:{number}" for number in range(9_996, 10_001)]
         ask(many, "query", search="", sort="created", descending=True, page=999)
         assert keys(many)[-1] == "iris:1"
-        assert time.perf_counter() - began < 0.5
         ask(many, "query", size=25)
         state = many.get_state()
         assert len(json.dumps({name: state[name] for name in ("page", "said", "_esm", "_css")})) < LARGEST_STATE
@@ -322,7 +321,7 @@ class TestNews:
         register()
         table._look()
         assert table.said["text"] == "2 new versions: iris:5, iris:4."
-        assert [row["fresh"] for row in table.page["rows"]] == [True, True, False, False, False]
+        assert [row["notes"] for row in table.page["rows"]] == [["new"], ["new"], [], [], []]
 
     def test_it_looks_only_while_it_is_looked_at(self, table):
         assert not table._watch.is_running
@@ -393,7 +392,53 @@ class TestFaces:
         table.refresh()
         labels = [column["label"] for column in table.page["columns"]]
         assert labels[5:11] == ["accuracy", "by", "tag0", "tag1", "tag2", "5 more tags"]
-        assert table.page["rows"][0]["more"] == [f"tag{place}={place}" for place in range(3, 8)]
+        assert table.page["rows"][0]["more"] == "tag3=3, tag4=4, tag5=5 +2"
+        assert table.page["columns"][10]["choices"] == [f"tag{place}" for place in range(3, 8)]
+
+    def test_a_folded_tag_that_is_sorted_by_comes_out_and_is_found_like_any_other(self, table):
+        register(tags={f"tag{place}": place for place in range(8)} | {"accuracy": 1.0})
+        register(tags={"tag7": 70, "accuracy": 0.5})
+        table.refresh()
+        ask(table, "query", sort="tags.tag6", descending=True)
+        assert keys(table)[0] == "iris:4"
+        labels = [column["label"] for column in table.page["columns"]]
+        assert labels[5:12] == ["accuracy", "tag7", "by", "tag0", "tag1", "tag6", "4 more tags"]
+        assert table.page["rows"][0]["tags"] == ["1", "7", "", "0", "1", "6"]
+        ask(table, "query", sort="version", search="tag6>=6")
+        assert keys(table) == ["iris:4"]
+        assert "tag6" not in [column["label"] for column in table.page["columns"]]
+
+    @pytest.mark.filterwarnings("ignore:.* is declared, but is not installed")
+    def test_a_page_stays_small_whatever_the_versions_are_called_and_say(self):
+        long = "ä long text, " * 40
+        for _ in range(26):
+            vessl.register_model(
+                "a" * 128,
+                None,
+                Runner,
+                "m",
+                [f"{'long-package-name-' * 3}{place}" for place in range(30)],
+                check=False,
+                tags={f"{long} {place}": long for place in range(60)},
+                aliases=[f"{'alias' * 20}{place}" for place in range(4)],
+                description=long,
+                organization_name="b" * 128,
+            )
+        table = vessl.versions_table(f"{'b' * 128}/{'a' * 128}")
+        ask(table, "query", size=25)
+        assert len(table.page["rows"]) == 25
+        assert table.page["rows"][0]["about"].startswith("ä")
+        size = {name: len(json.dumps(value, default=str)) for name, value in table.get_state().items()}
+        assert sum(size.values()) < LARGEST_STATE, size
+        assert len(table._repr_mimebundle_()[0]["text/html"]) < 60_000
+
+    def test_the_code_that_loads_a_version_uses_the_name_that_the_notebook_has(self, table, monkeypatch):
+        ask(table, "select", keys=["iris:2"])
+        assert table._panel["code"] == 'import vessl_nb\n\nmodel = vessl_nb.load("iris:2")'
+        shell = SimpleNamespace(user_ns={"_": vessl, "v": vessl})
+        monkeypatch.setattr("vessl_nb.notebook.versions_code.get_ipython", lambda: shell)
+        ask(table, "select", keys=["iris:1"])
+        assert table._panel["code"] == 'model = v.load("iris:1")'
 
     def test_what_users_write_is_never_html(self, table):
         evil = "<img src=x onerror=alert(1)>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from readme_picture import make_narrow, take_picture
 
 SETUP = """
 import os, time
@@ -166,7 +167,7 @@ def test_an_open_form_knows_what_a_cell_defined_since(form):
     form.field("Runner").locator("option", has_text="Later").wait_for(state="attached")
 
 
-@pytest.mark.parametrize("width", [380, 1200])
+@pytest.mark.parametrize("width", [380, 1400])
 def test_it_fits_in_whatever_width_there_is(form, screenshots, width):
     page = form.page
     page.evaluate("document.querySelector('.vnb-form').scrollIntoView()")
@@ -193,7 +194,7 @@ def test_it_fits_in_whatever_width_there_is(form, screenshots, width):
 def set_width(form, width):
     """Make the form as wide as that."""
     form.root.evaluate("(form, width) => { form.style.width = width ? `${width}px` : ''; }", width)
-    form.page.set_viewport_size({"width": 1700, "height": 2200} if width else {"width": 1400, "height": 900})
+    form.page.set_viewport_size({"width": 1900, "height": 2200} if width else {"width": 1400, "height": 900})
     form.page.wait_for_timeout(200)
 
 
@@ -207,7 +208,7 @@ def test_the_browser_has_nothing_to_complain_of_and_asks_nobody_else(form):
     ] == []
 
 
-def test_the_saved_notebook_says_what_came_of_it(form, open_notebook):
+def test_its_static_face_stands_when_the_kernel_is_started_anew_and_in_the_saved_notebook(form, open_notebook):
     form.button("Register").click()
     form.says("Registered as iris:3.")
     form.page.locator(".vnb-stands").last.get_by_text("Registered as iris:3.").wait_for(state="attached")
@@ -216,7 +217,56 @@ def test_the_saved_notebook_says_what_came_of_it(form, open_notebook):
     html = "".join("".join(output["data"].get("text/html", "")) for output in form.opened.outputs()[-1])
     assert "Registered as iris:3." in html
     assert len(html) < 60_000
+    form.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+    form.page.locator(".vnb-stands").last.get_by_text("Registered as iris:3.").wait_for()
+    form.root.wait_for(state="hidden")
     form.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     again = open_notebook("register_form", as_saved=True)
     again.page.locator(".vnb-stands").last.get_by_text("Registered as iris:3.").wait_for()
     assert not again.page.get_by_text("model not found").is_visible()
+
+
+TRAINING = """
+import os
+os.environ["VESSL_NB_REGISTRY"] = os.environ["VESSL_NB_REGISTRY"] + "_picture"
+%load_ext vessl_nb
+import numpy as np
+import vessl_nb as vessl
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+iris = load_iris()
+names = iris.target_names.tolist()
+clf = LogisticRegression(max_iter=1000).fit(iris.data, iris.target)
+"""
+IRIS = """%%vessl_runner --model clf --sample '{"x": [5.1, 3.5, 1.4, 0.2]}'
+class IrisRunner(vessl.RunnerBase):
+    @staticmethod
+    def preprocess_data(data):
+        return np.array([data["x"]])
+
+    @staticmethod
+    def predict(model, data):
+        return model.predict(data)
+
+    @staticmethod
+    def postprocess_data(data):
+        return {"species": names[data[0]]}
+"""
+
+
+def test_the_readmes_picture_is_taken_where_it_is_wanted(open_notebook, screenshots):
+    if screenshots is None:
+        return
+    opened = open_notebook("form", (TRAINING, IRIS, SHOW))
+    opened.run_all()
+    form = Form(opened)
+    make_narrow(opened)
+    form.fill("Repository", "iris")
+    form.fill("Tags", "accuracy=0.97")
+    form.fill("Aliases", "champion")
+    form.button("Register").click()
+    form.says("Registered as iris:1.", seconds=60)
+    form.button("Register").blur()
+    opened.page.wait_for_timeout(500)
+    take_picture(form.root, screenshots / "form.png")

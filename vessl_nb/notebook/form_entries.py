@@ -84,11 +84,13 @@ class Entries(widgets.VBox):  # type: ignore[misc]  # as above
 
     @property
     def usual(self) -> FormValues:
-        """What the magic would take for runner, model and sample by itself."""
+        """What the magic would take by itself for runner, model and samples, and what its settings are."""
         runner = self._texts["runner"].value or ""
         model = "" if self._reads_files() else self._surroundings.usual_model(runner)
         usual = self._surroundings.usual_runner()
-        return FormValues(runner=usual, model=model, samples=self._surroundings.usual_samples(runner))
+        samples = self._surroundings.usual_samples(runner)
+        check, store_examples = self._surroundings.usual_settings()
+        return FormValues(runner=usual, model=model, samples=samples, check=check, store_examples=store_examples)
 
     @property
     def problems(self) -> dict[str, VesslError]:
@@ -219,6 +221,8 @@ class Entries(widgets.VBox):  # type: ignore[misc]  # as above
     def _read_runner(self) -> str:
         variables = self._surroundings.variables
         chosen = self._texts["runner"].value or None
+        if chosen is None:
+            self._surroundings.refuse_missing_mark()
         name = choose("runner", "--runner", chosen, self._surroundings.runners(), _NO_RUNNER)
         check_runner(evaluate(name, "Runner", variables))
         return name

@@ -25,7 +25,7 @@ def magic_line(values: FormValues, usual: FormValues) -> str:
     values
         What it was filled in with.
     usual
-        The runner, model and samples that the magic would take by itself: they need not be said.
+        The runner, model, samples and settings that the magic would take by itself: they need not be said.
     """
     words = list(_words(values, usual))
     line = " ".join(words)
@@ -78,8 +78,10 @@ def _words(values: FormValues, usual: FormValues) -> Iterator[str]:
         for text in filter(None, texts):
             # argparse takes a word that begins with a dash for an option.
             yield f"{option}={_quoted(text)}" if text.startswith("-") else f"{option} {_quoted(text)}"
-    yield from ["--no-check"] if not values.check else []
-    yield from ["--no-examples"] if not values.store_examples else []
+    # What the settings say already need not be said.
+    yield from [] if values.check == usual.check else ["--check" if values.check else "--no-check"]
+    is_kept = values.store_examples
+    yield from [] if is_kept == usual.store_examples else ["--examples" if is_kept else "--no-examples"]
 
 
 def _tag(value: Tag) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no types
 
 from vessl_nb.faces.html import bad, escape, size_words
+from vessl_nb.notebook.form_shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class OutcomeBox(widgets.VBox):  # type: ignore[misc]  # as above
         self.bar = widgets.FloatProgress(layout=widgets.Layout(display="none", width="auto"))
         self.words = widgets.HTML()
         self.words.add_class("vnb-form-said")
-        self.shown = widgets.HTML()
+        self.shown = Shown()
         self._begun = self._drawn = 0.0
         self._title = ""
         buttons = widgets.HBox([self.preview, self.register, self.cancel])
@@ -74,12 +75,12 @@ class OutcomeBox(widgets.VBox):  # type: ignore[misc]  # as above
         rate = f", {size_words(int(done / seconds))} a second" if seconds > _OFTEN else ""
         self.say(f"{title}: {size_words(done)} of {size_words(total)}{rate}")
 
-    def end(self, words: str, html: str = "", *, failed: bool = False) -> None:
-        """Say how the work ended, and show what came of it."""
+    def end(self, words: str, html: str = "", text: str = "") -> None:
+        """Say how the work ended, and show what came of it: its HTML, or its text where that is too large."""
         self.bar.layout.display = "none"
         self.bar.value = 0
-        self.say(words, failed=failed)
-        self.shown.value = html
+        self.say(words)
+        self.shown.show(html, text)
         self.cancel.disabled = True
         self.is_busy = self.preview.disabled = self.register.disabled = False
 

@@ -16,6 +16,8 @@ _STYLE = """
   .widget-html, .widget-html-content { min-width: 0; overflow: visible; height: auto; }
   .widget-html-content { flex: 1 1 auto; line-height: 1.5; font-size: 13px; overflow-wrap: anywhere; }
   input, textarea, select { min-width: 0; }
+  .widget-dropdown > select { background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
+    width='20' height='20'%3E%3Cpath d='M5 8l5 5 5-5' fill='none' stroke='%23888' stroke-width='2'/%3E%3C/svg%3E"); }
   .widget-label { color: var(--jp-ui-font-color1); }
   .vnb-form-words { margin: 0 2px 4px 122px; }
   .vnb-form-words .widget-html-content { font-size: 12px; }

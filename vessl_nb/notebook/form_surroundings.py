@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from IPython.core.getipython import get_ipython
 
 from vessl_nb.notebook.candidates import models_in, runners_in
+from vessl_nb.values.changes import RunMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vessl_nb.notebook.magics import VesslMagics
+    from vessl_nb.notebook.remembered import Remembered
 
 _MAGICS = "VesslMagics"
 
@@ -24,6 +26,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._shell = get_ipython()
+        self._runs: dict[str, RunMemory] = {}  # of a notebook without the magics
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -43,7 +46,9 @@ class Surroundings:
         """Name the runner that a magic takes by itself: the marked one, or the only one; empty where there is none."""
         runners = self.runners()
         magics = self._magics()
-        marked = magics._marked if magics else None  # noqa: SLF001  # the form and the magics are two skins of one thing
+        if magics and magics.memory.is_mark_missing:
+            return ""  # its cell failed: which runner is meant is for the user to say
+        marked = magics.memory.marked if magics else None
         if marked in runners:
             return str(marked)
         return next(iter(runners)) if len(runners) == 1 else ""
@@ -61,14 +66,31 @@ class Surroundings:
         remembered = self._remembered(runner)
         return tuple(remembered.examples or remembered.samples) if remembered is not None else ()
 
+    def usual_settings(self) -> tuple[bool, bool]:
+        """Tell whether the magics check what they register, and whether they keep its samples."""
+        magics = self._magics()
+        return (magics.check, magics.store_examples) if magics else (True, True)
+
+    def refuse_missing_mark(self) -> None:
+        """Raise InvalidArgument where the last cell that was to mark a runner failed: which is meant is not known."""
+        magics, runners = self._magics(), self.runners()
+        if magics and runners:
+            magics.memory.refuse_missing_mark("Runner:", next(iter(runners)))
+
+    def runs_of(self, runner: str) -> RunMemory:
+        """Give what is remembered of the last runs of a runner's samples, under a magic or in a form."""
+        magics = self._magics()
+        if magics is None:
+            return self._runs.setdefault(runner, RunMemory())
+        remembered = magics.memory.recall(runner)
+        remembered.runs = remembered.runs or RunMemory()
+        return remembered.runs
+
     def remember(self, runner: str, model: str, samples: Sequence[str], passed: Sequence[bool]) -> None:
         """Let the magics know what was previewed in the form."""
         magics = self._magics()
         if magics is not None:
-            remembered = magics._recall(runner)  # noqa: SLF001  # as above
-            remembered.model, remembered.samples = model or remembered.model, list(samples)
-            if any(passed):
-                remembered.examples = [sample for sample, is_well in zip(samples, passed, strict=True) if is_well]
+            magics.memory.recall(runner).keep(model, samples, passed)
 
     def when_cell_ran(self, look: Callable[[object], None]) -> None:
         """Call something after each cell, which may have made a runner or a model.
@@ -93,7 +115,6 @@ class Surroundings:
         magics: VesslMagics | None = registry.get(_MAGICS)
         return magics
 
-    def _remembered(self, runner: str) -> Any:
+    def _remembered(self, runner: str) -> Remembered | None:
         magics = self._magics()
-        # Looked up, not made: to ask is not to remember.
-        return magics._remembered.get(runner) if magics else None  # noqa: SLF001  # as above
+        return magics.memory.find(runner) if magics else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.belongings import preview
+from vessl_nb.capture.cells import cell_of
 from vessl_nb.notebook.arguments import evaluate
 from vessl_nb.notebook.form_values import read_target
 from vessl_nb.registration import register_model
 from vessl_nb.registry.version import Version
-from vessl_nb.stages import Preview
+from vessl_nb.runner import check_runner
+from vessl_nb.stages import Preview, run_samples, run_stages
 
 if TYPE_CHECKING:
     from vessl_nb.notebook.form_surroundings import Surroundings
@@ -33,7 +34,8 @@ def preview_samples(values: FormValues, surroundings: Surroundings) -> Preview |
     Returns
     -------
     Preview or Previews
-        A failing stage is in it, not raised.
+        A failing stage is in it, not raised; each stage says what is different from the last run of the same sample,
+        in the form or under a magic.
 
     Raises
     ------
@@ -41,7 +43,13 @@ def preview_samples(values: FormValues, surroundings: Surroundings) -> Preview |
         An expression raises.
     """
     runner, model, samples = _evaluate(values, surroundings)
-    shown = preview(runner, samples[0], model) if len(samples) == 1 else preview(runner, model=model, samples=samples)
+    runner, memory = check_runner(runner), surroundings.runs_of(values.runner)
+    shown: Preview | Previews
+    # What travels is listed beside the fields already: the stages alone are run.
+    if len(samples) == 1:
+        shown = run_stages(runner, samples[0], model, memory=memory, cell_of=cell_of)
+    else:
+        shown = run_samples(runner, samples, model, memory=memory, cell_of=cell_of)
     passed = [shown.ok] if isinstance(shown, Preview) else [each.ok for each in shown]
     surroundings.remember(values.runner, values.model, values.samples, passed)
     return shown

@@ -10,9 +10,10 @@ from packaging.requirements import Requirement as Package
 from packaging.utils import canonicalize_name
 
 from vessl_nb.belongings import captures
-from vessl_nb.faces.belongings import belongings_html
+from vessl_nb.faces.belongings import belongings_html, belongings_text
 from vessl_nb.faces.html import dim
 from vessl_nb.manifest import Requirement
+from vessl_nb.notebook.form_shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ class Travels(widgets.VBox):  # type: ignore[misc]  # as above
 
     def __init__(self) -> None:
         self.problems: tuple[VesslError, ...] = ()
-        self._shown = widgets.HTML()
+        self._shown = Shown()
         self._seen: tuple[Any, ...] = ()
         super().__init__([self._shown])
         self.add_class("vnb-form-travels")
@@ -45,11 +46,11 @@ class Travels(widgets.VBox):  # type: ignore[misc]  # as above
         self._seen = asked
         if runner is None:
             self.problems = ()
-            self._shown.value = dim("What travels is shown here once there is a runner.")
+            self._shown.show(dim("What travels is shown here once there is a runner."))
             return
         found = with_declared(captures(runner, model), declared, env)
         self.problems = found.problems
-        self._shown.value = belongings_html(found.face())
+        self._shown.show(belongings_html(found.face()), belongings_text(found.face()))
 
 
 def _is_same(asked: tuple[Any, ...], seen: tuple[Any, ...]) -> bool:

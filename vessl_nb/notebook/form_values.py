@@ -94,7 +94,7 @@ def read_target(repository: str, number: int | None = None) -> Target:
         The repository has no model of this number.
     """
     if not repository:
-        raise InvalidArgument("There is no model repository yet.", _STEP)
+        raise InvalidArgument("The repository has no name yet.", "Call it iris, say; it is made if it is not there.")
     if ":" in repository:
         raise InvalidArgument(f"{repository!r} names a version.", _STEP)
     organization, slash, name = repository.rpartition("/")

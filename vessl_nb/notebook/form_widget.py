@@ -6,23 +6,24 @@ import threading
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no types
-from IPython.core.getipython import get_ipython
 
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.faces.form import FormFace, form_html, form_text
+from vessl_nb.faces.html import STYLE as FACE_STYLE
 from vessl_nb.faces.html import counted, escape
 from vessl_nb.faces.version import version_text
 from vessl_nb.notebook.form_controls import control
 from vessl_nb.notebook.form_entries import Entries
 from vessl_nb.notebook.form_line import magic_line
 from vessl_nb.notebook.form_outcome import OutcomeBox
+from vessl_nb.notebook.form_standing import Standing
 from vessl_nb.notebook.form_style import STYLE
 from vessl_nb.notebook.form_surroundings import Surroundings
 from vessl_nb.notebook.form_tasks import Registration, preview_samples
 from vessl_nb.notebook.form_travels import Travels
 from vessl_nb.notebook.form_values import masked, written
 from vessl_nb.notebook.form_work import Work
-from vessl_nb.notebook.live import LIVE, Attempts, show_live
+from vessl_nb.notebook.live import LIVE, Attempts
 from vessl_nb.progress import shown_by
 from vessl_nb.registry.version import Version
 from vessl_nb.stages import Preview
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     _Shown = Version | Preview | Previews
 
 _TITLE = "Register a model"
-_HERE = "<!-- vessl_nb: the form -->"
 
 
 class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
@@ -59,7 +59,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         self._lock = threading.RLock()
         self._surroundings = Surroundings()
         self._outcome_faces: tuple[str, str] = ("", "")
-        self._standing = ""
+        self._standing = Standing(self, self.face)
         self._work = Work()
         self._outcome = OutcomeBox(self._preview, self._register, self._work.cancel)
         self._attempts = Attempts(lambda words: self._outcome.say(words, failed=True))
@@ -70,7 +70,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         self._line.observe(self._restore_line, "value")
         body = widgets.Box([self._entries, self._travels])
         body.add_class("vnb-form-body")
-        head = widgets.HTML(f'<style>{STYLE}</style><div class="vnb-form-title">{_TITLE}</div>')
+        head = widgets.HTML(f'<style>{FACE_STYLE}{STYLE}</style><div class="vnb-form-title">{_TITLE}</div>')
         super().__init__([head, body, self._line, self._outcome])
         self.add_class("vnb-form").add_class(LIVE)
         self._surroundings.when_cell_ran(self._look_again)
@@ -121,25 +121,14 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         return form_html(self.face())
 
     def _ipython_display_(self) -> None:
-        # Not as a cell's result: that cannot be brought up to date, and a saved notebook is to say what came of it.
-        # What stands around the HTML is the same each time; where the HTML goes, a mark stands.
-        self._standing = show_live(self, "", _HERE)["text/html"]
-        self._publish(update=False)
+        self._standing.show()
 
     def close(self) -> None:
         """Take the form away; work that goes on is cancelled."""
         self._surroundings.forget(self._look_again)
         self._work.cancel()
+        self._standing.stop()
         super().close()
-
-    def _publish(self, *, update: bool) -> None:
-        """Show the static face, or bring it up to date where it is shown."""
-        shell = get_ipython()
-        if shell is not None and self._standing:
-            face = self.face()
-            html = self._standing.replace(_HERE, form_html(face))
-            data = {"text/plain": form_text(face), "text/html": html}
-            shell.display_pub.publish(data, transient={"display_id": f"vessl_nb-{self.model_id}"}, update=update)
 
     def _look(self, *, anew: bool = False, insist: bool = False) -> None:
         """Read what was filled in, and bring everything that follows from it up to date."""
@@ -149,6 +138,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
             runner, model = self._entries.runner_and_model()
             self._travels.show(runner, model, values.requirements, values.env, anew=anew)
             self._line.value = self.line
+            self._standing.refresh_soon()
 
     def _look_again(self, _: object) -> None:
         """Look again after a cell: what it defined may travel."""
@@ -207,7 +197,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
                 self._fail(error)
         self._look(anew=True)
         with self._attempts.attempt():
-            self._publish(update=True)
+            self._standing.refresh()
 
     def _succeed(self, result: _Shown) -> None:
         """Show a version that was registered, or a preview."""
@@ -220,7 +210,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
             words, text = result.error.what if result.error else passed, repr(result)
         html = result._repr_html_()
         self._outcome_faces = (text, html)
-        self._outcome.end(words, html)
+        self._outcome.end(words, html, text)
 
     def _fail(self, error: BaseException | None) -> None:
         """Say why the work failed, with the lines of the user's own code that it failed in."""

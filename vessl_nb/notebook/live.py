@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
-from vessl_nb.errors import VesslError
+from vessl_nb.errors import InvalidArgument, VesslError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import NoReturn
 
 LIVE = "vnb-live"
 """The class of a live widget's element, as long as its kernel answers."""
 
 _OUTPUT = ".jp-OutputArea-child"
-# No script: this also holds where scripts do not run. A live element in JupyterLab has children; its error has none.
+# No script: this also holds where scripts do not run. A live element in JupyterLab has children; what says that it is
+# loading, or not found, has none. One whose kernel was started anew, or that nbconvert's page draws (whose body has a
+# class that JupyterLab's has not), would look as if it could be used.
 _STYLE = (
-    f"{_OUTPUT}:has(.{LIVE}:not(.jupyter-widgets-disconnected)) + {_OUTPUT}:has(.vnb-stands),"
-    f"{_OUTPUT}:has(+ {_OUTPUT} .vnb-stands) > .jp-OutputArea-output.jupyter-widgets:not(:has(*)) {{ display: none; }}"
+    f"body.jp-Notebook .{LIVE},"
+    f"body:not(.jp-Notebook) {_OUTPUT}:has(.{LIVE}:not(.jupyter-widgets-disconnected)) + {_OUTPUT}:has(.vnb-stands),"
+    f"{_OUTPUT}:has(+ {_OUTPUT} .vnb-stands):has(.{LIVE}.jupyter-widgets-disconnected),"
+    f"{_OUTPUT}:has(+ {_OUTPUT} .vnb-stands) > .jp-OutputArea-output:not(:has(*)) {{ display: none; }}"
 )
 
 
@@ -49,6 +54,25 @@ def show_live(live: Any, text: str, html: str) -> dict[str, str]:
         # Without text: where no widget can be drawn, the static face has said it all.
         shell.display_pub.publish({"application/vnd.jupyter.widget-view+json": view})
     return {"text/plain": text, "text/html": f'<div class="vnb-stands"><style>{_STYLE}</style>{html}</div>'}
+
+
+def refuse_live(what: str) -> NoReturn:
+    """Say that something is of no use where live widgets are switched off.
+
+    Parameters
+    ----------
+    what
+        What was asked for, such as ``%vessl_register --form``.
+
+    Raises
+    ------
+    InvalidArgument
+        Always.
+    """
+    raise InvalidArgument(
+        f"{what} is a live widget, and those are switched off.",
+        "Switch them on: %config VesslMagics.live = True; or register by the line, without --form.",
+    )
 
 
 def error_words(error: Exception) -> str:

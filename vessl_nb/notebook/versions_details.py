@@ -164,7 +164,8 @@ def _value(value: object) -> str:
 
 def _examples_html(examples: Sequence[dict[str, Any]]) -> str:
     shown = [
-        f'<p class="vnb-given">{side} of example {place}</p><pre class="vnb-pre vnb-fold">{_json(example[side])}</pre>'
+        f'<p class="vnb-given">{side} of example {place}</p>'
+        f'<pre class="vnb-pre vnb-fold" tabindex="0">{_json(example[side])}</pre>'
         for place, example in enumerate(examples[:_MOST_EXAMPLES], 1)
         for side in ("input", "output")
     ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import counted, one_line, size_words, tag_list, tag_words
+from vessl_nb.faces.html import counted, one_line, tag_words
 from vessl_nb.notebook.versions_query import SIZES, TAG, Query, Rows
+from vessl_nb.notebook.versions_row import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -15,19 +16,37 @@ if TYPE_CHECKING:
     from vessl_nb.faces.versions import VersionRow
 
 _MOST_TAGS = 5
-_MOST_LINES = 6
+_MOST_CHOICES = 40
+_LONGEST_NAME = 60
 _POINTS = 40
+_MOST_BYTES = 15_000  # with its script and its style, a table's state stays under 40,000
+_WIDTHS = (60, 24, 12, 6)
 
 
-def columns_of(rows: Rows) -> list[dict[str, Any]]:
-    """Choose a table's columns: the same for all of its pages, so that none jumps while one looks through them."""
+def tags_shown(rows: Rows, query: Query) -> tuple[str, ...]:
+    """Choose the tags that have a column of their own: those used most, and the one that is sorted by."""
+    sorted_by = query.sort.removeprefix(TAG) if query.sort.startswith(TAG) else None
+    return tuple(name for place, name in enumerate(rows.tags) if place < _MOST_TAGS or name == sorted_by)
+
+
+def columns_of(rows: Rows, tags: Sequence[str]) -> list[dict[str, Any]]:
+    """Make a table's columns: the same for all of its pages, so that none jumps while one looks through them.
+
+    Parameters
+    ----------
+    rows
+        All versions.
+    tags
+        The tags that have a column of their own; the others share one, which offers to show and sort by each.
+    """
     columns = [_column("version", "Version")]
     if any(row.aliases for row in rows.rows):
         columns.append(_column("aliases", "Aliases"))
     columns += [_column("created", "Created"), _column("runner", "Runner"), _column("check", "Check")]
-    columns += [_tag_column(name, rows) for name in rows.tags[:_MOST_TAGS]]
-    if folded := rows.tags[_MOST_TAGS:]:
-        columns.append({"key": "more", "label": counted(len(folded), "more tag"), "sorts": False})
+    columns += [_tag_column(name, rows) for name in tags]
+    if folded := [name for name in rows.tags if name not in tags]:
+        choices = [name for name in folded if len(name) <= _LONGEST_NAME][:_MOST_CHOICES]
+        columns.append({"key": "more", "label": counted(len(folded), "more tag"), "choices": choices})
     return [*columns, {**_column("size", "Size"), "number": True}, _column("requirements", "Requirements")]
 
 
@@ -50,23 +69,21 @@ def page_of(
     found, query
         Those that were asked for, and how.
     columns
-        As `columns_of` chose them.
+        As `columns_of` made them, for the tags that are shown with this query.
     fresh
         The keys of those that have come since.
 
     Returns
     -------
     dict
-        Plain JSON.
+        Plain JSON, of at most some 15,000 bytes: long texts are cut the shorter the more of them there are.
     """
     last = max((len(found) - 1) // query.size, 0)
     page = min(query.page, last)
     shown = found[page * query.size : (page + 1) * query.size]
-    return {
+    drawn = {
         "title": one_line(title, 80),
         "counted": _count_words(rows, len(found), query, first=page * query.size, shown=len(shown)),
-        "columns": list(columns),
-        "rows": [_row(row, columns, fresh=row.reference in fresh) for row in shown],
         "search": query.search,
         "show": query.show,
         "sort": query.sort,
@@ -77,6 +94,13 @@ def page_of(
         "sizes": list(SIZES),
         "empty": _empty_words(rows, query) if not shown else "",
     }
+    tags = tags_shown(rows, query)
+    for width in _WIDTHS:
+        drawn["columns"] = _cut(columns, width)
+        drawn["rows"] = [row_of(row, tags, width, fresh=row.reference in fresh) for row in shown]
+        if len(json.dumps(drawn)) <= _MOST_BYTES:
+            break
+    return drawn
 
 
 def _column(key: str, label: str) -> dict[str, Any]:
@@ -85,6 +109,8 @@ def _column(key: str, label: str) -> dict[str, Any]:
 
 def _tag_column(name: str, rows: Rows) -> dict[str, Any]:
     column = _column(f"{TAG}{name}", one_line(name, 32))
+    if len(name) > _LONGEST_NAME:
+        column = {**column, "key": f"{TAG}{one_line(name, _LONGEST_NAME)}", "sorts": False}
     values = [row.tags[name] for row in rows.rows if row.tags.get(name) is not None]
     if not values or any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         return column
@@ -107,28 +133,13 @@ def _heights(values: Sequence[float]) -> list[int]:
     return [round(100 * (mean - low) / (high - low)) if high > low else 50 for mean in means]
 
 
-def _row(row: VersionRow, columns: Sequence[dict[str, Any]], *, fresh: bool) -> dict[str, Any]:
-    tags = [column["key"].removeprefix(TAG) for column in columns if column["key"].startswith(TAG)]
-    others = {name: value for name, value in row.tags.items() if name not in tags}
-    lines = [one_line(line, 60) for line in row.requirements[:_MOST_LINES]]
-    rest = len(row.requirements) - len(lines)
-    name = one_line(row.reference, 120)
-    return {
-        "key": row.reference,
-        "name": f"{name}@{row.revision}" if row.revision > 1 and "@" not in name else name,
-        "aliases": [one_line(alias, 40) for alias in row.aliases[:_MOST_LINES]],
-        "created": row.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "runner": one_line(row.runner, 40),
-        "check": one_line(row.check, 40),
-        "tags": {f"{TAG}{tag}": tag_words(row.tags[tag]) for tag in tags if tag in row.tags},
-        "more": tag_list(dict(list(others.items())[:_MOST_LINES])),
-        "size": size_words(row.size),
-        "added": f"{size_words(row.added)} new",
-        "needs": len(row.requirements),
-        "lines": [*lines, f"… and {rest:,} more"] if rest else lines,
-        "archived": row.archived,
-        "fresh": fresh,
-    }
+def _cut(columns: Sequence[dict[str, Any]], width: int) -> list[dict[str, Any]]:
+    """Offer fewer tags where there is little room: those that are used most."""
+    if width == _WIDTHS[0]:
+        return list(columns)
+    return [
+        {**column, "choices": column["choices"][: width // 2]} if "choices" in column else column for column in columns
+    ]
 
 
 def _count_words(rows: Rows, found: int, query: Query, *, first: int, shown: int) -> str:

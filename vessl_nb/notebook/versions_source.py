@@ -33,7 +33,9 @@ def source_html(source: str) -> str:
     words = PythonLexer(stripnl=False, ensurenl=False).get_tokens(text)
     drawn = "".join(_word_html(str(kind).removeprefix("Token."), word) for kind, word in words)
     rest = len(lines) - _MOST_LINES
-    return f'<pre class="vnb-pre">{drawn}</pre>' + (dim(f"… and {counted(rest, 'more line')}") if rest > 0 else "")
+    return f'<pre class="vnb-pre" tabindex="0">{drawn}</pre>' + (
+        dim(f"… and {counted(rest, 'more line')}") if rest > 0 else ""
+    )
 
 
 def difference_html(before: str, after: str, names: tuple[str, str]) -> str:
@@ -58,7 +60,7 @@ def difference_html(before: str, after: str, names: tuple[str, str]) -> str:
         for place, line in enumerate(shown[:_MOST_LINES])  # the first two name the sources
     ]
     cut = dim("… and more lines that differ") if len(shown) > _MOST_LINES else ""
-    return f'<pre class="vnb-pre vnb-diff">{chr(10).join(drawn)}</pre>{cut}' if drawn else ""
+    return f'<pre class="vnb-pre vnb-diff" tabindex="0">{chr(10).join(drawn)}</pre>{cut}' if drawn else ""
 
 
 def _word_html(kind: str, word: str) -> str:

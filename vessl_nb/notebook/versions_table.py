@@ -20,9 +20,10 @@ from vessl_nb.errors import VesslError
 from vessl_nb.faces.html import counted, one_line
 from vessl_nb.faces.versions import versions_html, versions_text
 from vessl_nb.notebook.live import Attempts, error_words, show_live
+from vessl_nb.notebook.versions_code import loading_code
 from vessl_nb.notebook.versions_details import comparison_html, details_html
 from vessl_nb.notebook.versions_history import History
-from vessl_nb.notebook.versions_page import columns_of, page_of
+from vessl_nb.notebook.versions_page import columns_of, page_of, tags_shown
 from vessl_nb.notebook.versions_query import Query, Rows
 from vessl_nb.notebook.versions_watch import Watch
 from vessl_nb.registry.listing import version_rows, versions
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STATIC = Path(__file__).parent / "static"
+
+
+def _read(name: str) -> str:
+    """Read what the front end runs, without indents: it is part of the state that a notebook may save."""
+    return "\n".join(line.strip() for line in (_STATIC / name).read_text().splitlines())
+
+
 _MOST_SELECTED = 2
 _MOST_NAMED = 3
 
@@ -76,20 +84,24 @@ class VersionsTable(anywidget.AnyWidget):
         What the front end shows: one page of the table.
     said
         The last thing said below it, in words, with what can be undone.
+    standing
+        What its output in a notebook names it by: the front end finds the cell it stands below with it.
     """
 
-    _esm = _STATIC / "versions_table.js"
-    _css = _STATIC / "versions_table.css"
+    _esm = _read("versions_table.js")
+    _css = _read("versions_table.css")
 
     page = traitlets.Dict().tag(sync=True)
     said = traitlets.Dict().tag(sync=True)
+    standing = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, repository: str | None = None) -> None:
         self._watch = Watch(self._look)  # first: what could not be made is closed as well
         self._repository = repository
         self._rows = Rows(list(version_rows(repository)))
-        self._columns = columns_of(self._rows)
         self._query = Query()
+        self._columns: list[dict[str, Any]] = []
+        self._columns_are_of: tuple[Rows, tuple[str, ...]] | None = None
         self._selected: tuple[str, ...] = ()
         self._fresh: set[str] = set()
         self._views: set[str] = set()
@@ -101,6 +113,7 @@ class VersionsTable(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._attempts = Attempts(self._say_error)
         super().__init__()
+        self.standing = self.model_id or ""
         self.on_msg(self._on_message)
         self._show_page()
 
@@ -150,7 +163,6 @@ class VersionsTable(anywidget.AnyWidget):
         """Read and show the versions anew, and give what changed, in words."""
         self._states = self._read_states()
         before, self._rows = self._rows, Rows(list(version_rows(self._repository)))
-        self._columns = columns_of(self._rows)
         came = [key for key in self._rows.by_key if key not in before.by_key]
         self._fresh = set(came) or self._fresh & self._rows.by_key.keys()
         self._selected = tuple(key for key in self._selected if key in self._rows.by_key)
@@ -234,6 +246,9 @@ class VersionsTable(anywidget.AnyWidget):
 
     def _show_page(self) -> None:
         found = self._rows.find(self._query)
+        tags = tags_shown(self._rows, self._query)
+        if self._columns_are_of != (self._rows, tags):
+            self._columns_are_of, self._columns = (self._rows, tags), columns_of(self._rows, tags)
         page = page_of(self.title, self._rows, found, self._query, self._columns, self._fresh)
         self._query = Query.of({"page": page["page"]}, self._query)  # a page that is no more is the last one
         self.page = {**page, "selected": list(self._selected)}
@@ -251,7 +266,7 @@ class VersionsTable(anywidget.AnyWidget):
                 panel |= {
                     "title": one_line(found[0].reference, 120),
                     "html": details_html(found[0], self._history_of(found[0])),
-                    "code": f'model = vessl_nb.load("{found[0].reference}")',
+                    "code": loading_code(found[0].reference),
                     "archived": row.archived,
                 }
         except VesslError as error:  # a version of files only, or a damaged one: said where it would be shown

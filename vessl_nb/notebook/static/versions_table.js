@@ -13,7 +13,7 @@ function h(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child != null && child !== ""));
+  element.append(...children.flat(2).filter((child) => child != null && child !== ""));
   return element;
 }
 
@@ -33,21 +33,33 @@ function sparkline({ line, said }) {
 
 const dim = (text) => h("span", { class: "vt-dim" }, text);
 
+// Where a name is long its end tells versions apart.
+const nameOf = ({ key, revision }) => (key.length > 60 ? `…${key.slice(-60)}` : key) + revision;
+
 const CELLS = {
-  version: (row) => [row.name, row.archived && h("span", { class: "vt-note" }, "archived"),
-    row.fresh && h("span", { class: "vt-note" }, "new")].filter(Boolean),
-  aliases: (row) => row.aliases.map((alias) => h("span", { class: "vt-chip" }, alias)),
+  version: (row) => [nameOf(row), row.notes.map((note) => h("span", { class: "vt-note" }, note)),
+    row.about ? h("small", { class: "vt-about", title: row.about }, row.about) : ""],
+  aliases: (row) => [row.aliases.map((alias) => h("span", { class: "vt-chip" }, alias)), row.hidden ? dim(`+${row.hidden}`) : ""],
   created: (row) => h("time", { datetime: row.created, title: row.created.replace("T", " ").replace("Z", " UTC") },
     ago(row.created)),
   runner: (row) => row.runner || dim("not servable"),
   check: (row) => row.check ? h("span", { class: `vt-${row.check}` }, row.check) : dim(row.runner ? "not checked" : ""),
-  more: (row) => row.more.length ? fold(`${row.more.length}`, row.more) : "",
+  more: (row) => row.more,
   size: (row) => [row.size, h("small", {}, row.added)],
-  requirements: (row) => row.needs ? fold(`${row.needs}`, row.lines) : dim("none"),
+  requirements: (row) => row.needs || dim("none"),
 };
 
-function fold(summary, lines) {
-  return h("details", {}, h("summary", {}, summary), h("ul", {}, lines.map((line) => h("li", {}, line))));
+// What JupyterLab and Notebook 7 give a widget of the notebook it stands in; VS Code and others give nothing like it.
+const notebookOf = (model) => model.widget_manager?.context?.model?.sharedModel;
+
+function insertBelow(model, source) {
+  const notebook = notebookOf(model);
+  const id = model.get("standing");
+  const holds = (cell) => cell.cell_type === "code" && JSON.stringify(cell.toJSON().outputs).includes(id);
+  const place = notebook.cells.findIndex(holds);
+  if (place < 0) return false;
+  notebook.insertCell(place + 1, { cell_type: "code", source });
+  return true;
 }
 
 async function copy(text) {
@@ -181,11 +193,18 @@ function render({ model, el }) {
     select([]);
   }
 
+  function choice({ label, choices }) {
+    const list = h("select", { class: "vt-more", "aria-label": `${label}: choose one to show and sort by`,
+      onchange: () => ask({ sort: `tags.${list.value}`, descending: true, page: 0 }) },
+      h("option", { value: "", disabled: true, selected: true }, label), choices.map((name) => h("option", { value: name }, name)));
+    return list;
+  }
+
   function drawHead({ columns, sort, descending }) {
     const cells = columns.map((column) => {
       const sorted = column.key === sort;
       const label = [column.label, h("span", { class: "vt-arrow", "aria-hidden": "true" }, sorted ? descending ? "↓" : "↑" : "")];
-      const control = column.sorts
+      const control = column.choices ? choice(column) : column.sorts
         ? h("button", { type: "button", "data-sort": column.key, title: `Sort by ${column.label}`, onclick: () => ask({
             sort: column.key, page: 0, descending: sorted ? !descending : column.key !== "runner" && column.key !== "aliases",
           }) }, label)
@@ -201,14 +220,15 @@ function render({ model, el }) {
 
   function drawRow(row, { columns, selected, page, size }, index) {
     const isSelected = selected.includes(row.key);
-    const pick = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${row.name}`, onchange: () => toggle(row.key) });
+    const pick = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${nameOf(row)}`, onchange: () => toggle(row.key) });
     pick.checked = isSelected;
+    const tags = [...row.tags];  // in the order of their columns
     const cells = columns.map((column, at) => {
-      const content = CELLS[column.key] ? CELLS[column.key](row) : row.tags[column.key] ?? "";
+      const content = CELLS[column.key] ? CELLS[column.key](row) : tags.shift();
       return h(at ? "td" : "th", { scope: at ? null : "row", class: column.number ? "vt-number" : "" }, content);
     });
     return h("tr", { "data-key": row.key, tabindex: "-1", "aria-selected": `${isSelected}`, "aria-rowindex": page * size + index + 2,
-      class: row.archived ? "vt-archived" : "", onclick: (event) => onClick(event, row.key) }, h("td", { class: "vt-pick" }, pick), cells);
+      class: row.notes.includes("archived") ? "vt-archived" : "", onclick: (event) => onClick(event, row.key) }, h("td", { class: "vt-pick" }, pick), cells);
   }
 
   function onClick(event, key) {
@@ -242,9 +262,10 @@ function render({ model, el }) {
   function actions({ keys: [key], title, code, archived }) {
     const alias = h("input", { type: "text", size: "18", "aria-label": `Alias to point at ${title}`, placeholder: "alias, such as champion", required: true });
     const copies = (text) => async () => speak(await copy(text) ? `Copied: ${text}` : `Copy it from here: ${text}`);
+    const inserts = () => insertBelow(model, code) ? speak("Inserted a cell below this one that loads it.") : copies(code)();
     return h("div", { class: "vt-bar" },
       button("Copy reference", copies(title)),
-      button("Copy code that loads it", copies(code)),
+      notebookOf(model) ? button("Insert code that loads it", inserts) : button("Copy code that loads it", copies(code)),
       h("form", { onsubmit: (event) => {
         event.preventDefault();
         send({ do: "alias", key, alias: alias.value.trim() });
