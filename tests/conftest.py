@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from notebook_shell import Notebook
+    from real_kernel import Kernel
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +49,60 @@ def anew(monkeypatch: pytest.MonkeyPatch):
         verified._notes.clear()
 
     return begin
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    """Give a shell with nothing loaded."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from notebook_shell import Notebook
+    from traitlets.config import Config
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.chdir(tmp_path)
+    main = sys.modules["__main__"]
+    config = Config()
+    config.HistoryManager.enabled = False  # its sqlite file would stay open
+    config.InteractiveShell.colors = "nocolor"
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(config=config)
+    yield Notebook(shell)
+    atexit.unregister(shell.atexit_operations)  # a third of a second each
+    InteractiveShell.clear_instance()
+    sys.modules["__main__"] = main
+
+
+@pytest.fixture
+def notebook(bare: Notebook) -> Notebook:
+    """Give a shell with the magics, a model and a runner that nobody has marked."""
+    from notebook_shell import MODEL, RUNNER
+
+    bare("%load_ext vessl_nb\nimport vessl_nb as vessl")
+    bare(MODEL)
+    bare(RUNNER)
+    return bare
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """Start a kernel that has the extension."""
+    from real_kernel import Kernel
+
+    kernel = Kernel("vessl_nb", tmp_path_factory.mktemp("kernel"))
+    kernel.at_start = kernel.run("%vessl_versions?").reply
+    yield kernel
+    kernel.stop()
+
+
+@pytest.fixture
+def kernel(running: Kernel, tmp_path: Path) -> Kernel:
+    """Give the kernel as new, in this test's folder and with its registry."""
+    from real_kernel import SETUP
+
+    running("%reset -f")
+    running("%reload_ext vessl_nb")
+    running(f"import os; os.chdir({str(tmp_path)!r})")
+    for name in ("VESSL_NB_REGISTRY", "VESSL_NB_CACHE"):
+        running(f"os.environ[{name!r}] = {os.environ[name]!r}")
+    running(SETUP)
+    return running

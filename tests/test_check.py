@@ -121,7 +121,7 @@ class TestTheSixCases:
         body = "import importlib\n        return len(importlib.import_module('sklearn').__version__)"
         said = in_shell(cells(body))["error"]
         assert "No module named 'sklearn'" in said
-        assert "scikit-learn is installed here, but the version declares nothing: requirements=['scikit-learn==" in said
+        assert 'scikit-learn is installed here, but the version declares nothing: requirements=["scikit-learn==' in said
         assert nothing_is_left(registry_root)
 
     def test_a_declared_one_that_is_not_what_is_installed(self, in_shell):

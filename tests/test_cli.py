@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from shell_command import COMMAND, fails, run, says
 
 import vessl_nb as vessl
 from vessl_nb.runner import TorchRunner
 from vessl_nb.values.secrets import mask_secrets
-
-COMMAND = Path(sys.executable).parent / "vessl-nb"
-
 
 CELL = """
 import vessl_nb as vessl
@@ -44,31 +40,6 @@ class Iris(vessl.RunnerBase):
 """
 
 
-def run(*arguments, given="", environment=None):
-    """Run the command; gives what it said, with its exit status."""
-    return subprocess.run(
-        [COMMAND, *arguments], input=given, capture_output=True, text=not isinstance(given, bytes), check=False,
-        env=os.environ | (environment or {}), timeout=60,
-    )  # fmt: skip
-
-
-def says(*arguments, **how):
-    """Run a command that works; gives its standard output."""
-    done = run(*arguments, **how)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def fails(*arguments, **how):
-    """Run a command that fails; gives the lines on standard error."""
-    done = run(*arguments, **how)
-    assert (done.returncode, done.stdout) == (1, "")
-    lines = done.stderr.splitlines() if isinstance(done.stderr, str) else done.stderr.decode().splitlines()
-    assert 1 <= len(lines) <= 2, lines
-    assert lines[0].startswith("vessl-nb: ")
-    return [lines[0].removeprefix("vessl-nb: "), *lines[1:]]
-
-
 def written(tmp_path, text):
     """Run a cell of a notebook, or as good as one; gives its variables."""
     cell = tmp_path / "cell.py"  # where its source is found
@@ -89,7 +60,7 @@ def iris(tmp_path):
 
 def test_help_lists_the_commands():
     text = says("--help")
-    for command in ("demo", "list", "show", "check", "run"):
+    for command in ("demo", "list", "show", "check", "run", "alias", "archive", "delete", "purge", "gc", "fsck"):
         assert f"\n    {command} " in text
         assert says(command, "--help").startswith(f"usage: vessl-nb {command} ")
 
@@ -258,7 +229,7 @@ class TestTakingAlong:
             r"taking:1 passed in a clean process, 1 sample, Python 3\.\d+\.\d+, [\d.]+ m?s\n", says("check", "taking")
         )
         assert snapshot() == before
-        says("check", "taking:1", "--record")
+        assert says("check", "taking:1", "--record").endswith("\nRecorded with taking:1.\n")
         assert snapshot() != before
 
     def test_check_fails_with_the_words_and_the_result_is_kept(self, taking):
@@ -268,7 +239,7 @@ class TestTakingAlong:
         assert "sour" in what
         assert step
         assert "passed" in says("list", "taking")
-        fails("check", "taking", "--record", environment=sour)
+        assert fails("check", "taking", "--record", environment=sour)[1].endswith(" The result was recorded.")
         assert "failed" in says("list", "taking")
         assert "Check         failed in a clean process" in says("show", "taking")
 

@@ -3,121 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import KernelManager
+from real_kernel import ADDRESS_OR_TIME, RUNNER, Kernel
 
 SCRIPTS = Path(sys.executable).parent
-
-SETUP = """
-import vessl_nb as vessl
-class Scale:
-    def __init__(self, factor): self.factor = factor
-    def predict(self, data): return [self.factor * x for x in data]
-clf = Scale(2)
-"""
-
-RUNNER = """
-class Iris(vessl.RunnerBase):
-    @staticmethod
-    def preprocess_data(data): return data["x"]
-    @staticmethod
-    def predict(model, data): return model.predict(data)
-"""
-
-ADDRESS_OR_TIME = re.compile(r"0x[0-9a-f]{5,}|\d\d:\d\d|\d ?(µs|ms|s)\b")
-
-
-@dataclass
-class Ran:
-    """What came back over the wire for one cell."""
-
-    reply: dict[str, Any]
-    outputs: list[dict[str, Any]] = field(default_factory=list)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [output["content"] for output in self.outputs if output["msg_type"] == kind]
-
-    @property
-    def text(self) -> str:
-        """What is shown as text: streams, and the text of what is displayed."""
-        return "".join(
-            output["content"].get("text", "") + output["content"].get("data", {}).get("text/plain", "")
-            for output in self.outputs
-        )
-
-    @property
-    def errors(self) -> list[list[str]]:
-        """The lines of each error that is shown."""
-        tracebacks = [error["traceback"] for error in self.of("error")]
-        return ["\n".join(lines).strip().splitlines() for lines in tracebacks if lines]
-
-
-class Kernel:
-    """A running kernel and a client of it."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.manager = KernelManager(kernel_name=name)
-        environment = os.environ | {"IPYTHONDIR": str(folder / "ipython")}
-        self.manager.start_kernel(env=environment, cwd=str(folder))
-        self.client = self.manager.blocking_client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
-
-    def stop(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-        self.manager.context.destroy(linger=0)
-
-    def run(self, cell: str) -> Ran:
-        outputs: list[dict[str, Any]] = []
-        reply = self.client.execute_interactive(cell, timeout=60, output_hook=outputs.append, allow_stdin=False)
-        return Ran(reply["content"], outputs)
-
-    def __call__(self, cell: str) -> Ran:
-        """Run a cell that works."""
-        ran = self.run(cell)
-        assert ran.reply["status"] == "ok", ran.reply
-        return ran
-
-    def value(self, expression: str) -> Any:
-        """Give a value of the kernel's, by way of its repr."""
-        return eval(self(expression).of("execute_result")[0]["data"]["text/plain"])
-
-    def complete(self, text: str) -> list[str]:
-        content = self.client.complete(text, len(text), reply=True, timeout=60)["content"]
-        assert content["status"] == "ok"
-        assert content["cursor_end"] == len(text)
-        return [text[: content["cursor_start"]] + match for match in content["matches"]]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    kernel = Kernel("vessl_nb", tmp_path_factory.mktemp("kernel"))
-    kernel.at_start = kernel.run("%vessl_versions?").reply
-    yield kernel
-    kernel.stop()
-
-
-@pytest.fixture
-def kernel(running, tmp_path):
-    """Give the kernel as new, in this test's folder and with its registry."""
-    running("%reset -f")
-    running("%reload_ext vessl_nb")
-    running(f"import os; os.chdir({str(tmp_path)!r})")
-    for name in ("VESSL_NB_REGISTRY", "VESSL_NB_CACHE"):
-        running(f"os.environ[{name!r}] = {os.environ[name]!r}")
-    running(SETUP)
-    return running
 
 
 def elsewhere(code: str, folder: Path) -> Any:
@@ -280,114 +176,6 @@ def test_help_is_paged(kernel):
     text = re.sub(r"\x1b\[[0-9;]*m", "", page["data"]["text/plain"])
     assert "%vessl_register iris --tag accuracy=0.97 --alias champion" in text
     assert "--description TEXT" in text
-
-
-@pytest.mark.parametrize(
-    ("cell", "ename", "first"),
-    [
-        ("%vessl_register iris:", "InvalidReference", "'iris:' is no reference."),
-        ("%vessl_load iris", "NotFound", "There is no model repository 'iris' in "),
-        ("%vessl_register iris --smaple 1", "InvalidArgument", "%vessl_register has no option '--smaple'."),
-        ("%vessl_register 'iris", "InvalidArgument", "No closing quotation in: 'iris"),
-        ("%vessl_runner Nobody", "InvalidArgument", "%vessl_runner Nobody: there is no variable 'Nobody'."),
-        ("%vessl_preview --runner Iris --sample 1/0", "InvalidArgument", "--sample 1/0 raised ZeroDivisionError"),
-        ("%%vessl_runner\nx = 1", "InvalidRunner", "The cell defines no runner."),
-        ("%%vessl_runner" + RUNNER + "class Two(Iris): pass", "InvalidRunner", "The cell defines 2 runners: Iris, Two."),
-        (
-            "%%vessl_runner" + RUNNER + "import asyncio\nawait asyncio.sleep(0)",
-            "InvalidArgument",
-            "The cell awaits something outside of its functions",
-        ),
-    ],
-)  # fmt: skip
-def test_an_error_is_two_plain_lines_and_an_error_reply(kernel, cell, ename, first):
-    kernel(RUNNER)
-    ran = kernel.run(cell)
-    assert (ran.reply["status"], ran.reply["ename"]) == ("error", ename)
-    [lines] = ran.errors
-    assert lines[0].startswith(f"{ename}: {first}")
-    assert 1 <= len(lines) <= 2
-    assert "\x1b" not in "".join(lines)
-    assert "vessl_nb/" not in "".join(lines)
-    assert ran.reply["evalue"].splitlines() == [lines[0].removeprefix(f"{ename}: "), *lines[1:]]
-
-
-@pytest.mark.parametrize("last_line", ["1 / 0", "class (", "undefined_name", "%vessl_load nothing"])
-def test_a_cell_that_fails_under_the_magic_shows_one_traceback(kernel, last_line):
-    ran = kernel.run("%%vessl_runner" + RUNNER + last_line)
-    assert (ran.reply["status"], ran.reply["ename"]) == ("error", "CellFailed")
-    assert ran.reply["evalue"].startswith("The cell failed: ")
-    [lines] = ran.errors
-    assert "vessl_nb/" not in "".join(lines)
-    plain = kernel.run(RUNNER + last_line)
-    assert plain.reply["ename"] in ran.reply["evalue"]
-
-
-@pytest.mark.parametrize("stage", ["preprocess_data", "predict", "postprocess_data"])
-def test_a_stage_that_fails_is_shown_and_then_said_in_one_line(kernel, stage):
-    arguments = "model, data" if stage == "predict" else "data"
-    cell = f"{RUNNER}    @staticmethod\n    def {stage}({arguments}): raise KeyError('gone')\n"
-    ran = kernel.run("%%vessl_runner --model clf --sample '{\"x\": [1]}'" + cell)
-    assert (ran.reply["status"], ran.reply["ename"]) == ("error", "PreviewFailed")
-    [shown] = ran.of("display_data")
-    assert {"text/plain", "text/html"} <= shown["data"].keys()
-    assert shown["data"]["text/plain"].startswith(f"Iris failed in {stage}")
-    assert not ADDRESS_OR_TIME.search(shown["data"]["text/plain"])
-    assert ran.errors == [[f"PreviewFailed: Iris.{stage} raised KeyError: 'gone'"]]
-    registered = kernel.run("%vessl_register iris")
-    assert registered.reply["ename"] == "StageError"
-    [lines] = registered.errors
-    assert len(lines) <= 4
-    assert "vessl_nb/" not in "".join(lines)
-
-
-def test_cells_after_one_that_fails_are_aborted(kernel):
-    client = kernel.client
-    sent = [
-        client.execute(cell, stop_on_error=True)
-        for cell in ("import time; time.sleep(0.5)\n%vessl_load nothing", "after = 1")
-    ]
-    replies = {}
-    while not replies.keys() >= set(sent):
-        message = client.get_shell_msg(timeout=30)
-        replies[message["parent_header"]["msg_id"]] = message["content"]["status"]
-    assert [replies[message] for message in sent] == ["error", "aborted"]
-    deadline = time.monotonic() + 10
-    while "after" not in replies and time.monotonic() < deadline:  # the kernel aborts for a moment yet
-        ran = kernel.run("'after' in dir()")
-        if ran.reply["status"] == "ok":
-            replies["after"] = ran.of("execute_result")[0]["data"]["text/plain"]
-    assert replies["after"] == "False"
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "%%vessl_runner" + RUNNER.replace("Iris", "Half") + "\nimport time; print('started', flush=True); time.sleep(60)",
-        "%%vessl_runner --model clf --sample '{\"x\": [1]}'"
-        + RUNNER.replace("model.predict(data)", "print('started', flush=True) or __import__('time').sleep(60)"),
-    ],
-    ids=["cell", "stage"],
-)  # fmt: skip
-def test_an_interrupted_cell_leaves_the_kernel_usable(kernel, cell):
-    kernel("%%vessl_runner --model clf" + RUNNER)
-    sent = kernel.client.execute(cell)
-    while True:
-        message = kernel.client.get_iopub_msg(timeout=30)
-        if message["msg_type"] == "stream" and "started" in message["content"]["text"]:
-            break
-    begun = time.monotonic()
-    kernel.manager.interrupt_kernel()
-    while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sent:
-        pass
-    assert time.monotonic() - begun < 20
-    assert reply["content"]["status"] == "error"
-    # The mark is where it was, and no sample was taken.
-    ran = kernel("%vessl_register iris")
-    assert "Runner     Iris" in ran.text
-    assert "Examples   0" in ran.text
-    kernel("%%vessl_runner" + RUNNER)
-    assert "Iris" in kernel("%vessl_preview --sample '{\"x\": [1]}'").text
 
 
 def test_completion_over_the_wire(kernel):

@@ -25,6 +25,7 @@ from vessl_nb.mends import explain
 from vessl_nb.registry.documents import Check, Checked
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import CheckReport, Version, find_version
+from vessl_nb.spelling import spell
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -119,14 +120,16 @@ def _look_around(manifest: Manifest, nothing: str) -> None:
     if unset:
         raise CheckFailed(
             f"{manifest.runner} cannot be checked: it declares {', '.join(unset)}, which is not set here.",
-            f"{nothing}Set it, or give check=False.",
+            f"{nothing}Set it, or give {spell('check', value=False)}." if nothing else "Set it.",
         )
     missing = missing_requirements(requirement.line for requirement in manifest.requirements)
     for line, there in missing.items():
         what = f"but {there} is installed here" if there else "but is not installed here"
         raise CheckFailed(
             f"{manifest.runner} cannot be checked: {line} is declared, {what}.",
-            f"{nothing}Declare what is here, or install what is declared; check=False does without.",
+            f"{nothing}Declare what is here, or install what is declared; {spell('check', value=False)} does without."
+            if nothing
+            else "Install what is declared.",
         )
 
 
@@ -143,7 +146,7 @@ def _which(number: int, found: Sequence[Compared]) -> str:
 def _guess(manifest: Manifest) -> str:
     undeclared = [name for name in manifest.reads if name not in manifest.env]
     if undeclared:
-        return f"It reads {', '.join(undeclared)} from the environment: declare it, env={undeclared}."
+        return f"It reads {', '.join(undeclared)} from the environment: declare it, {spell('env', undeclared)}."
     return (
         "Something that the runner uses was changed after it was imported or defined, and does not travel: set it in "
         "load_model, or in the method that needs it."
@@ -175,7 +178,7 @@ def check(reference: str, *, record: bool = False) -> CheckReport:
     version = find_version(reference)
     if not version.examples:
         raise InvalidArgument(
-            f"{version.reference} has no examples to be checked with.", "Register it with a sample: sample=..."
+            f"{version.reference} has no examples to be checked with.", f"Register it with a sample: {spell('sample')}"
         )
     check_environment(version)
     begun = time.monotonic()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vessl_nb.capture.site_folders import site_folders
 from vessl_nb.errors import CheckFailed
+from vessl_nb.spelling import spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,8 @@ class CleanProcess:
         """
         if self._process is None:
             raise CheckFailed(
-                f"Cannot start a clean process: {self._problem}.", "Nothing was registered. check=False does without."
+                f"Cannot start a clean process: {self._problem}.",
+                f"Nothing was registered. {spell('check', value=False)} does without.",
             ) from self._problem
         answer: list[bytes] = []
         pipe = self._process.stdin

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vessl_nb.capture.cells import place_of
 from vessl_nb.capture.distributions import distribution_of
 from vessl_nb.errors import CheckFailed
+from vessl_nb.spelling import spell
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def explain(failure: Failure, manifest: Manifest, captured: Captured | None, *, 
     said = f"{failure.kind}: {failure.message}".removesuffix(": ")
     line = f"runner.py, line {failure.line}" if is_from_source and failure.line else _line_of(failure, captured)
     what = f"In a clean process{how}, {where} raised {said}" + (f" ({line})" if line else "") + "."
-    mend = _mend(failure, manifest)
+    mend = _mend(failure, manifest, is_registering=captured is not None)
     if captured is not None:
         mend = f"{mend} {_NOTHING}"
     return CheckFailed(mask_secrets(what), mend, lines=[] if line else map(mask_secrets, failure.lines))
@@ -57,22 +58,23 @@ def _line_of(failure: Failure, captured: Captured | None) -> str:
     return ": ".join(filter(None, [place, text]))
 
 
-def _mend(failure: Failure, manifest: Manifest) -> str:
+def _mend(failure: Failure, manifest: Manifest, *, is_registering: bool) -> str:
     subject = failure.subject
     match failure.kind:
         case "ModuleNotFoundError":
             return _mend_module(subject, manifest)
         case "KeyError" if failure.is_variable:
-            return f'The environment variable {subject} is not declared: env=["{subject}"].'
+            return f"The environment variable {subject} is not declared: {spell('env', [subject])}."
         case "FileNotFoundError":
             name = Path(subject).name
             return (
                 f"The working directory is the version's own, not the notebook's: take the file along, "
-                f'artifacts={{"{subject}": "{name}"}}, and read it in load_model.'
+                f"{spell('artifacts', {subject: name})}, and read it in load_model."
             )
         case "NameError" | "UnboundLocalError":
             return f"Nothing defines {subject or 'it'} there: define it in a cell, or inside the method."
-    return "Here it did not fail: something that it needs is not taken along. check=False does without the check."
+    without = f" {spell('check', value=False)} does without the check." if is_registering else ""
+    return f"Here it did not fail: something that it needs is not taken along.{without}"
 
 
 def _mend_module(module: str, manifest: Manifest) -> str:
@@ -81,7 +83,8 @@ def _mend_module(module: str, manifest: Manifest) -> str:
     if distribution is not None:
         line = f"{distribution.name}=={distribution.version}"
         declared = ", ".join(requirement.line for requirement in manifest.requirements) or "nothing"
-        return f"{distribution.name} is installed here, but the version declares {declared}: requirements=[{line!r}]."
+        needed = spell("requirements", [line])
+        return f"{distribution.name} is installed here, but the version declares {declared}: {needed}."
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

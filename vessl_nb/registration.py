@@ -17,6 +17,7 @@ from vessl_nb.registry.models import organization_from
 from vessl_nb.registry.names import Tag, check_alias, check_name, check_number, check_tags, check_text
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.runner import Runner, TorchRunner, check_runner, overrides
+from vessl_nb.spelling import choose_by_skin, spell
 from vessl_nb.staging import Said, Target, register
 
 if TYPE_CHECKING:
@@ -198,14 +199,15 @@ def check_instance(target: Target, runner: Runner, instance: Any) -> None:
     """Refuse a missing model where the registration needs one; InvalidArgument says why it does."""
     if instance is not None:
         return
+    what = choose_by_skin("model_instance is missing", "The model is None")
     if target.number is None:
         raise InvalidArgument(
-            "model_instance is missing, and a new model needs one.",
+            f"{what}, and a new model needs one.",
             "Pass the model, or the number of an existing model that has its files.",
         )
     if not overrides(runner, "load_model"):
         raise InvalidArgument(
-            f"model_instance is missing, and {runner.__name__} does not override load_model.",
+            f"{what}, and {runner.__name__} does not override load_model.",
             "Pass the model, or load it from the files of the volume in load_model(props, artifacts).",
         )
 
@@ -221,7 +223,8 @@ def check_env(env: Sequence[str] | None) -> list[str]:
     if not isinstance(env, list | tuple | None):
         # What was given is not shown: it may hold the values, which are secrets.
         raise InvalidArgument(
-            f"env must be a list of names, not a {type(env).__name__}.", "Give names only, never values: ['API_KEY']."
+            f"env must be a list of names, not a {type(env).__name__}.",
+            f"Give names only, never values: {spell('env', ['API_KEY'])}.",
         )
     names: list[object] = list(env or ())
     for name in names:
@@ -229,7 +232,7 @@ def check_env(env: Sequence[str] | None) -> list[str]:
             shown = f"{name.partition('=')[0]}=..." if isinstance(name, str) and "=" in name else name
             raise InvalidArgument(
                 f"{shown!r} cannot be the name of an environment variable.",
-                "Give names only, never values: ['API_KEY'].",
+                f"Give names only, never values: {spell('env', ['API_KEY'])}.",
             )
     return list(dict.fromkeys(env or ()))
 

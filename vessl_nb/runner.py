@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vessl_nb.errors import InvalidRunner
+from vessl_nb.spelling import choose_by_skin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,9 +130,10 @@ def check_runner(runner_cls: object) -> Runner:
     if not isinstance(runner_cls, type):
         name = type(runner_cls).__name__
         is_instance = isinstance(runner_cls, RunnerBase)
+        what = choose_by_skin("runner_cls", "The runner")
         raise InvalidRunner(
-            f"runner_cls must be a class, but this {name} is {'an instance' if is_instance else 'not a class'}.",
-            f"Pass the class itself: runner_cls={name}"
+            f"{what} must be a class, but this {name} is {'an instance' if is_instance else 'not a class'}.",
+            f"Pass the class itself: {choose_by_skin(f'runner_cls={name}', name)}"
             if is_instance
             else "Pass a class that derives from vessl_nb.RunnerBase.",
         )

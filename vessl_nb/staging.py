@@ -33,6 +33,7 @@ from vessl_nb.registry.names import Tag, check_text
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import copy_files, files_of
 from vessl_nb.runner import Runner, overrides
+from vessl_nb.spelling import choose_by_skin
 from vessl_nb.stages import answer
 from vessl_nb.storage.disk import copy_file
 from vessl_nb.storage.pickling import LARGE_PIECE
@@ -392,7 +393,8 @@ def _load_from_files(
 def _answer(runner: Runner, model: Any, sample: Any) -> dict[str, Any]:
     """Send a sample through the stages; StageError where one fails."""
     encoded = encode(sample)  # before it runs: a stage may change it in place
-    value = answer(runner, model, sample, "Nothing was registered; `preview` shows what each stage was given.")
+    shows = choose_by_skin("`preview`", "%vessl_preview")
+    value = answer(runner, model, sample, f"Nothing was registered; {shows} shows what each stage was given.")
     return {"input": encoded, "output": encode_loosely(value)}
 
 

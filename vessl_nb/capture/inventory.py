@@ -24,6 +24,7 @@ from vessl_nb.capture.requirements import infer_requirements
 from vessl_nb.capture.stale import stale_names
 from vessl_nb.errors import UndefinedName
 from vessl_nb.manifest import Capture
+from vessl_nb.spelling import spell
 from vessl_nb.values.secret_signs import known_form, secret_word, words_of
 from vessl_nb.values.secrets import mask_secrets, secret_reason
 
@@ -176,7 +177,7 @@ def remarks_on_source(text: str) -> list[str]:
         for first, last in [(line, line + 1) for line in range(start, end)] if is_one_each else [(start, end)]:
             held = "\n".join(lines[first:last])
             named = [name for name in re.findall(r"(\w+)[\"']?\s*(?:[:=]|\])", held) if secret_word(name)]
-            which = f'env=["{_variable(named[0])}"]' if named else "env=[...]"
+            which = spell("env", [_variable(named[0])] if named else ...)
             remarks.append(
                 f"runner.py, line {first + 1}, holds what looks like {known_form(held) or 'a secret'}, and travels "
                 f"with the runner. Read it from an environment variable, and say which: {which}."
@@ -255,7 +256,7 @@ def _remarks(runner: type, names: Names, captures: list[Capture], modules: Local
     stale = [found.sentence for found in stale_names(uses, runner.__name__)]
     secrets = [
         f"{capture.name} travels with the runner, and {capture.secret}. Read it from an environment variable, and say "
-        f'which: env=["{_variable_of(capture)}"].'
+        f"which: {spell('env', [_variable_of(capture)])}."
         for capture in captures
         if capture.secret
     ]
@@ -269,7 +270,7 @@ def _remarks(runner: type, names: Names, captures: list[Capture], modules: Local
 
 def _say_reads(reads: Mapping[str, str], env: Sequence[str]) -> list[str]:
     return [
-        f'{user} reads the environment variable {variable}, which is not declared: env=["{variable}"].'
+        f"{user} reads the environment variable {variable}, which is not declared: {spell('env', [variable])}."
         for variable, user in reads.items()
         if variable not in env
     ]

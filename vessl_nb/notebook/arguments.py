@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")  # as a POSIX shell sees it, its quotes included
 
 
+_FORMATTER = DollarFormatter()
+
+_FORMATTED = re.compile(r"\{\s*([^\W\d][\w.]*)\s*:[.,+\d][^{}\s]*\}")
+
+_EXPRESSIONS = {"artifacts", "model", "runner", "sample"}
+"""Arguments that are evaluated: what stands in their braces is Python's matter."""
+
 _QUOTE_IT = "Put the whole of it in single quotes: --sample '{\"x\": [1, 2]}'"
 
 
@@ -31,16 +38,54 @@ def expand(line: str, variables: Mapping[str, Any]) -> str:
     At a brace that holds no expression, such as a dictionary's, IPython leaves the whole line as it is. Here each word
     then stands for itself, so that ``--sample '{"x": 1}' --tag accuracy={accuracy}`` tags with the number.
     """
-    formatter = DollarFormatter()
 
     def expanded(text: str) -> str:
         try:
-            return formatter.vformat(text, [], variables)
+            return _FORMATTER.vformat(text, [], variables)
         except Exception:  # noqa: BLE001  # whatever the expression raises; IPython lets it go unexpanded too
             return text
 
     whole = expanded(line)
     return whole if whole != line else _WORD.sub(lambda word: expanded(word[0]), line)
+
+
+def refuse_unfilled(line: str, arguments: Namespace, variables: Mapping[str, Any]) -> None:
+    """Refuse ``{name}`` and ``$name`` that nothing was put in place of, in what is plain text: tags, references.
+
+    IPython lets them stand, and a version would have the tag ``accuracy={acuracy}`` for good.
+
+    Parameters
+    ----------
+    line
+        What was typed, not expanded.
+    arguments
+        The same, parsed.
+    variables
+        The notebook's.
+
+    Raises
+    ------
+    InvalidArgument
+        There is no such variable, or it has a format after it, which IPython does not know there.
+    """
+    values = [value for name, value in vars(arguments).items() if name not in _EXPRESSIONS]
+    texts = [text for value in values for text in (value if isinstance(value, list) else [value]) if text]
+    for word in _WORD.findall(line):
+        typed = "".join(shlex.split(word))
+        if not any(isinstance(text, str) and typed.endswith(text) for text in texts):
+            continue
+        try:
+            _FORMATTER.vformat(word, [], variables)
+        except NameError as error:
+            step = f"Define it in a cell first; to say it as it is, write {{{{{error.name}}}}} or '${error.name}'."
+            near = nearest(error.name or "", dict(own_variables(variables)))
+            raise InvalidArgument(f"{typed}: there is no variable {error.name!r}.", near or step) from None
+        except Exception:  # noqa: BLE001  # whatever the expression raises
+            if named := _FORMATTED.search(typed):
+                raise InvalidArgument(
+                    f"{typed}: braces take an expression, and no format after it.",
+                    f"Write it as an expression: {{round({named[1]}, 3)}}, say.",
+                ) from None
 
 
 def parse_line(parser: MagicArgumentParser, line: str) -> Namespace:

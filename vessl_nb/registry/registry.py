@@ -133,7 +133,7 @@ class Registry:
         if state and state.organization != organization:
             raise InvalidArgument(
                 f"The organization {organization!r} differs only by case from {state.organization!r}, which exists.",
-                f"Use organization_name={state.organization!r}, or another name.",
+                f"Use {state.organization!r}, or another name.",
             )
         if state and state.name != name and not is_new:
             raise InvalidArgument(

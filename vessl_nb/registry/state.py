@@ -20,6 +20,7 @@ from vessl_nb.registry.documents import (
     RepositoryCreated,
 )
 from vessl_nb.registry.names import Reference, qualified
+from vessl_nb.spelling import choose_by_skin
 from vessl_nb.storage.blobs import Place  # as above
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
         if not model.revisions:
             raise NotFound(
                 f"{self.qualified}:{reference.number} holds files, but no runner was registered for it.",
-                f"Register one: register_model({self.name!r}, {reference.number}, YourRunner)",
+                f"Register one: {self._registering(reference.number)}",
             )
         if reference.revision is not None and reference.revision > len(model.revisions):
             raise NotFound(
@@ -251,14 +252,20 @@ class RepositoryState(msgspec.Struct, omit_defaults=True):
         newest = current.registered.revision if current else len(model.revisions)
         return self.revision(reference.number, reference.revision or newest)
 
+    def _registering(self, number: int | None) -> str:
+        line = f"%vessl_register {self.qualified}" + (f":{number}" if number else "")
+        return choose_by_skin(f"register_model({self.name!r}, {number}, YourRunner)", line)
+
     def _newest_or_raise(self) -> Revision:
         newest = self.newest()
         if newest is None:
             last = next(self.living(), None)
             number = last.number if last else None
-            next_step = f"Register a runner for it: register_model({self.name!r}, {number}, YourRunner)"
+            next_step = f"Register a runner for it: {self._registering(number)}"
             if last and last.archived and last.current():
                 name = f"{self.qualified}:{last.number}"
-                next_step = f"Name an archived one, such as {name}, or take it back: unarchive({name!r})"
+                undo = f"unarchive({name!r})"
+                undo = choose_by_skin(undo, f"vessl_nb.{undo}", f"vessl-nb archive {name} --undo")
+                next_step = f"Name an archived one, such as {name}, or take it back: {undo}"
             raise NotFound(f"{self.qualified} has no version that can be served.", next_step)
         return newest
