@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vessl_nb.faces.captures import (
+    SHOWN,
     CaptureFace,
     capture_lines,
     captures_items,
@@ -24,9 +25,11 @@ from vessl_nb.faces.html import (
     bounded,
     counted,
     dim,
+    drawn_within_bounds,
     escape,
     fact_lines,
     facts_table,
+    folded,
     one_line,
     page,
     size_words,
@@ -87,16 +90,19 @@ def belongings_text(face: BelongingsFace) -> str:
 
 def belongings_html(face: BelongingsFace) -> str:
     """Draw the report as HTML: what is wrong first, then what travels, with sizes."""
+    return drawn_within_bounds(lambda most: _report(face, most))
+
+
+def _report(face: BelongingsFace, most: int) -> str:
     total = sum(capture.size for capture in face.captures) + sum(size for _, size in face.modules)
     caption = f"<strong>{escape(one_line(face.runner, 80))}</strong> takes along {dim(_measures(face, total))}"
-    environment = items([item(name, _read_by(user)) for name, user in face.reads])
     facts = [
-        ("Problems", "".join(_problem_html(problem) for problem in face.problems)),
-        ("Names", captures_items(face.captures)),
-        ("Modules", file_items(face.modules)),
-        ("Requirements", requirement_items(face.requirements)),
-        ("Environment", environment),
-        ("Remarks", "<br>".join(escape(one_line(remark, _LONGEST)) for remark in face.remarks)),
+        ("Problems", folded(face.problems, _MOST_NOTES, _problems_html, most)),
+        ("Names", captures_items(face.captures, most)),
+        ("Modules", file_items(face.modules, most)),
+        ("Requirements", requirement_items(face.requirements, most)),
+        ("Environment", folded(face.reads, SHOWN, _environment_html, most)),
+        ("Remarks", folded(face.remarks, _MOST_NOTES, _remarks_html, most)),
     ]
     return page(facts_table(caption, facts) if any(fact for _, fact in facts) else f"<p>{caption}</p>")
 
@@ -143,6 +149,18 @@ def _problem_html(problem: tuple[str, str]) -> str:
     what, next_step = problem
     step = f"<br>{escape(one_line(next_step, _LONGEST))}" if next_step else ""
     return f'<div class="vnb-error">{bad(one_line(what, _LONGEST))}{step}</div>'
+
+
+def _problems_html(problems: Sequence[tuple[str, str]]) -> str:
+    return "".join(map(_problem_html, problems))
+
+
+def _environment_html(reads: Sequence[tuple[str, str]]) -> str:
+    return items([item(name, _read_by(user)) for name, user in reads])
+
+
+def _remarks_html(remarks: Sequence[str]) -> str:
+    return "<br>".join(escape(one_line(remark, _LONGEST)) for remark in remarks)
 
 
 def _in_short(face: BelongingsFace) -> str:

@@ -116,9 +116,9 @@ def capture_lines(captures: Sequence[CaptureFace], *, in_full: bool) -> list[str
     return [*lines, *and_more(len(ordered) - len(shown))]
 
 
-def captures_items(captures: Sequence[CaptureFace]) -> str:
-    """Draw names as a list, those that stand out first; empty where there are none."""
-    return folded(_standing_out_first(captures), SHOWN, lambda some: items([_item(capture) for capture in some]))
+def captures_items(captures: Sequence[CaptureFace], most: int) -> str:
+    """Draw names as a list of at most so many, those that stand out first; empty where there are none."""
+    return folded(_standing_out_first(captures), SHOWN, lambda some: items([_item(capture) for capture in some]), most)
 
 
 def items(entries: Sequence[str]) -> str:
@@ -135,14 +135,14 @@ def item(name: str, words: str = "", size: str = "", below: str = "") -> str:
     return f"{start}{code(one_line(name, 100))}{kind}{end}{below}</li>"
 
 
-def file_items(files: Sequence[tuple[str, int]]) -> str:
-    """Draw files with their sizes as a list."""
-    return folded(files, SHOWN, lambda some: items([item(path, "", size_words(size)) for path, size in some]))
+def file_items(files: Sequence[tuple[str, int]], most: int) -> str:
+    """Draw files with their sizes as a list of at most so many."""
+    return folded(files, SHOWN, lambda some: items([item(path, "", size_words(size)) for path, size in some]), most)
 
 
-def requirement_items(requirements: Sequence[tuple[str, str]]) -> str:
-    """Draw requirements with their reasons as a list."""
-    return folded(requirements, SHOWN, lambda some: items([item(line, reason) for line, reason in some]))
+def requirement_items(requirements: Sequence[tuple[str, str]], most: int) -> str:
+    """Draw requirements with their reasons as a list of at most so many."""
+    return folded(requirements, SHOWN, lambda some: items([item(line, reason) for line, reason in some]), most)
 
 
 def requirement_lines(requirements: Sequence[tuple[str, str]], *, in_full: bool) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vessl_nb.faces.html import bad, counted, dim, duration_words, escape, one_line, page
+from vessl_nb.faces.html import bad, bounded, counted, dim, duration_words, escape, one_line, page
 
 _LONGEST = 400
+_MOST_REMARKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def check_lines(face: CheckFace, *, in_full: bool) -> list[str]:
 def check_items(face: CheckFace) -> str:
     """Draw a check as HTML: how it went, in a line, and a line for each remark."""
     verdict = escape(_verdict(face)) if face.passed else bad(_verdict(face))
-    remarks = "".join(f"<br>{escape(one_line(remark, _LONGEST))}" for remark in face.remarks)
+    said = bounded([one_line(remark, _LONGEST) for remark in face.remarks], _MOST_REMARKS)
+    remarks = "".join(f"<br>{escape(remark)}" for remark in said)
     return f"{verdict} in a clean process, {counted(face.samples, 'sample')}{remarks}"
 
 

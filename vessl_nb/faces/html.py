@@ -32,17 +32,19 @@ _CELL = re.compile(r'File "[^"\n]*(?:ipykernel_\d+[/\\][^"\n]*|<ipython-input-[^
 
 # Doubling the class outweighs JupyterLab's own rules for tables, which are (0,2,2). Every class is ours, so that what a
 # user's value brings along keeps its look; only pandas' tables are made compact. A strip stands side by side where its
-# own box is wide enough, whatever the window's width is.
+# own box is wide enough, whatever the window's width is. What is quieter is so by its colour, not by opacity:
+# behind that axe-core cannot tell whether text can be read.
 _STYLE = """
 .vessl-nb.vessl-nb {
   --vnb-line: rgba(128, 128, 128, .28);
   --vnb-tint: rgba(128, 128, 128, .1);
+  --vnb-quiet: color-mix(in srgb, currentColor 68%, transparent);
   --vnb-bad: var(--jp-error-color1, var(--vscode-errorForeground, light-dark(#c62828, #ff6b6b)));
   --vnb-lead: var(--jp-brand-color1, var(--vscode-progressBar-background, #2f7de0));
   --vnb-sans: var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif));
   --vnb-mono: var(--jp-code-font-family, var(--vscode-editor-font-family, ui-monospace, Menlo, monospace));
   container-type: inline-size; margin: 4px 0 12px; font: 13px/1.5 var(--vnb-sans); text-align: left;
-  .vnb-dim { opacity: .68; font-weight: normal; }
+  .vnb-dim { color: var(--vnb-quiet); font-weight: normal; }
   .vnb-small { font-size: 12px; }
   .vnb-bad { color: var(--vnb-bad); font-weight: 600; }
   .vnb-code, .vnb-chip, .vnb-pre { font: 12px/1.5 var(--vnb-mono); color: inherit; background: none; padding: 0; }
@@ -82,20 +84,19 @@ _STYLE = """
     > tbody > tr > * { display: block; min-width: 0; padding: 0; }
     > tbody > tr > th { grid-area: name; }
     > tbody > tr + tr > th::before { content: "↓ " / ""; opacity: .5; }
-    > tbody > tr > .vnb-kind { grid-area: kind; font-size: 12px; opacity: .68; }
+    > tbody > tr > .vnb-kind { grid-area: kind; font-size: 12px; color: var(--vnb-quiet); }
     > tbody > tr > .vnb-value { grid-area: value; padding-top: 8px; }
     > tbody > tr > .vnb-value:empty { display: none; }
     > tbody > tr > .vnb-time { grid-area: time; font-size: 12px; }
     > tbody > .vnb-failed { background: color-mix(in srgb, var(--vnb-bad) 5%, transparent); }
-    > tbody > .vnb-failed > .vnb-kind { opacity: 1; }
-    > tbody > .vnb-quiet > th { opacity: .68; }
+    > tbody > .vnb-quiet > th { color: var(--vnb-quiet); }
   }
   .vnb-strip .vnb-code { font-weight: 600; }
   .vnb-facts { display: block; max-width: 720px;
     > tbody, > tbody > tr, > tbody > tr > *, > caption { display: block; }
     > tbody > tr { padding: 6px 0; border-top: 1px solid var(--vnb-line); }
     > tbody > tr > * { padding: 0; overflow-wrap: anywhere; }
-    > tbody > tr > th { font-size: 12px; font-weight: 500; opacity: .68; }
+    > tbody > tr > th { font-size: 12px; font-weight: 500; color: var(--vnb-quiet); }
   }
   .vnb-items { list-style: none; margin: 0; padding: 0; }
   .vnb-items > li { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; margin: 0; }
@@ -109,7 +110,7 @@ _STYLE = """
   .vnb-bar { display: block; height: 3px; margin-top: 4px; border-radius: 2px; background: var(--vnb-line); }
   .vnb-bar > span { display: block; height: 3px; min-width: 1px; border-radius: 2px; background: var(--vnb-lead); }
   .vnb-facts-line, .vnb-change { font-size: 12px; overflow-wrap: anywhere; }
-  .vnb-facts-line { margin-bottom: 4px; opacity: .68; }
+  .vnb-facts-line { margin-bottom: 4px; color: var(--vnb-quiet); }
   .vnb-rich + .vnb-facts-line { margin: 4px 0 0; }
   .vnb-change { font-style: italic; }
   .vnb-histogram { display: block; max-width: 100%; height: auto; margin: 0 0 4px; }
@@ -122,12 +123,12 @@ _STYLE = """
   .vnb-shares .vnb-bar > span { height: 6px; }
   .vnb-tree .vnb-tree { padding-left: 14px; border-left: 1px solid var(--vnb-line); }
   .vnb-tree li { margin: 0; }
-  .vnb-rich p { margin: 4px 0 0; font-size: 12px; opacity: .68; }
+  .vnb-rich p { margin: 4px 0 0; font-size: 12px; color: var(--vnb-quiet); }
   .vnb-samples { width: 100%; > * > tr > * { white-space: normal; vertical-align: top; }
     > tbody > tr > td { min-width: 9em; max-width: 22em; overflow-wrap: anywhere; }
     > thead .vnb-code { white-space: nowrap; }
     .vnb-rich img { width: auto; height: auto; min-height: 32px; max-height: 48px; }
-    > tbody > tr > .vnb-number { min-width: 0; }
+    > tbody > tr > .vnb-number { min-width: 0; white-space: nowrap; }
   }
   .vnb-error { margin-bottom: 6px; overflow-wrap: anywhere; }
   .vnb-given { margin: 10px 0 2px; font-size: 12px; }
@@ -155,6 +156,9 @@ STYLE = re.sub(r"\s*\n\s*", " ", _STYLE).strip()
 _THOUSAND = 1000
 _WHOLE_FROM = 100  # three digits are enough: 12.3 KB, but 123 KB
 _MINUTE = 60.0
+_MOST_BYTES = 36_000  # the form holds a face in a widget, whose state stays under 40,000
+_MOST_ITEMS = (100, 50, 25, 12, 4)
+_FOLDED = 300  # characters on one line that fit the narrowest column, folded
 
 
 def clean(text: str) -> str:
@@ -316,7 +320,9 @@ def value_html(value: ValueFace) -> str:
     text = escape("\n".join(lines)[:4000])
     # One long line may be folded anywhere; folding lines that stand under one another would tear an array apart.
     if len(lines) == 1:
-        return f'{value.chart}{facts}<pre class="vnb-pre vnb-fold">{text}</pre>'
+        # Where it may fill more lines than are shown, it can be scrolled by keyboard, as those below.
+        reach = ' tabindex="0"' if len(text) > _FOLDED else ""
+        return f'{value.chart}{facts}<pre class="vnb-pre vnb-fold"{reach}>{text}</pre>'
     return f'{value.chart}{facts}<pre class="vnb-pre" tabindex="0">{text}</pre>'
 
 
@@ -345,13 +351,28 @@ def fitting(values: Iterable[ValueFace | None], budget: int) -> list[ValueFace |
     return fitted
 
 
-def folded(items: Sequence[_Item], limit: int, draw: Callable[[Sequence[_Item]], str], most: int = 100) -> str:
-    """Draw the first `limit` items, and the rest of them behind a line that opens."""
+def folded(items: Sequence[_Item], limit: int, draw: Callable[[Sequence[_Item]], str], most: int) -> str:
+    """Draw the first `limit` items, and the rest of them, up to `most` in all, behind a line that opens."""
     shown, rest = draw(items[:limit]), items[limit:most]
+    unseen = "".join(f"<p>{dim(line)}</p>" for line in and_more(len(items) - max(limit, most)))
     if not rest:
-        return shown
-    unseen = f"<p>{dim(f'… and {len(items) - most:,} more')}</p>" if len(items) > most else ""
+        return shown + unseen
     return f"{shown}<details><summary>… and {len(items) - limit:,} more</summary>{draw(rest)}{unseen}</details>"
+
+
+def drawn_within_bounds(draw: Callable[[int], str]) -> str:
+    """Draw a face with all of its folded items, or with fewer, as a saved notebook has room for it.
+
+    Parameters
+    ----------
+    draw
+        Draws the face, with so many items in each of its lists.
+    """
+    for most in _MOST_ITEMS:
+        face = draw(most)
+        if len(face.encode()) <= _MOST_BYTES:
+            break
+    return face
 
 
 def _in_utc(moment: datetime) -> datetime:

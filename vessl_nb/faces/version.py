@@ -25,6 +25,7 @@ from vessl_nb.faces.html import (
     code,
     counted,
     dim,
+    drawn_within_bounds,
     escape,
     fact_lines,
     facts_table,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 8  # what is beyond these is folded
 _WORDS_SHOWN = 16  # tags stand on a line, so there is room for more
+_MOST_SOURCE = 14_000  # bytes
 _NOT_SERVABLE = "none yet: it holds files only, and is not servable"
 _NOT_DECLARED = "read by the code, not declared"
 
@@ -202,8 +204,14 @@ def _load(face: VersionFace) -> str:
 
 def version_html(face: VersionFace) -> str:
     """Draw the report as HTML: a table of facts, and the runner's source behind a line that opens."""
-    caption = f"<strong>{escape(_headline(face))}</strong> {chips(face.aliases)}<br>{_measures_html(face)}"
-    return page(f"{facts_table(caption, _facts_html(face))}{_source_html(face.source)}")
+    return drawn_within_bounds(lambda most: _report(face, most))
+
+
+def _report(face: VersionFace, most: int) -> str:
+    more = "".join(f" {dim(line)}" for line in and_more(len(face.aliases) - _WORDS_SHOWN))
+    aliases = chips(one_line(alias, 80) for alias in face.aliases[:_WORDS_SHOWN])
+    caption = f"<strong>{escape(_headline(face))}</strong> {aliases}{more}<br>{_measures_html(face)}"
+    return page(f"{facts_table(caption, _facts_html(face, most))}{_source_html(face.source)}")
 
 
 def _measures_html(face: VersionFace) -> str:
@@ -211,22 +219,22 @@ def _measures_html(face: VersionFace) -> str:
     return f'<span class="vnb-dim vnb-small">{time_html(face.created)} UTC, {_size(face)}{python}</span>'
 
 
-def _facts_html(face: VersionFace) -> list[tuple[str, str]]:
+def _facts_html(face: VersionFace, most: int) -> list[tuple[str, str]]:
     description = "<br>".join(map(escape, bounded_lines(face.description, lines=8, width=400)))
     check = check_items(face.check) if face.check else dim(face.unchecked)
     return [
         ("Runner", code(one_line(face.runner, 80)) if face.runner else dim(_NOT_SERVABLE)),
         ("Model", code(one_line(face.model, 100)) if face.model else ""),
         ("Check", check if face.runner else ""),
-        ("Tags", folded(tag_list(face.tags), _WORDS_SHOWN, lambda some: ", ".join(map(code, some)))),
+        ("Tags", folded(tag_list(face.tags), _WORDS_SHOWN, lambda some: ", ".join(map(code, some)), most)),
         ("Description", description),
         ("Signature", "<br>".join(f"{dim(side)} {code(one_line(words, 200))}" for side, words in face.signature)),
-        ("Captures", captures_items(face.captures)),
-        ("Modules", file_items(face.modules)),
-        ("Files", file_items(face.artifacts)),
-        ("Requirements", requirement_items(face.requirements)),
-        ("Environment", folded(_environment(face), _SHOWN, _environment_html)),
-        ("runner.py", "<br>".join(f"not complete: {escape(one_line(line, 400))}" for line in face.unwritten)),
+        ("Captures", captures_items(face.captures, most)),
+        ("Modules", file_items(face.modules, most)),
+        ("Files", file_items(face.artifacts, most)),
+        ("Requirements", requirement_items(face.requirements, most)),
+        ("Environment", folded(_environment(face), _SHOWN, _environment_html, most)),
+        ("runner.py", folded(face.unwritten, _SHOWN, _unwritten_html, most)),
         ("Examples", str(face.examples) if face.runner else ""),
         ("Load it", code(_load(face)) if face.runner else ""),
     ]
@@ -236,10 +244,19 @@ def _environment_html(variables: Sequence[tuple[str, str]]) -> str:
     return items([item(name, said) for name, said in variables])
 
 
+def _unwritten_html(lines: Sequence[str]) -> str:
+    return "<br>".join(f"not complete: {escape(one_line(line, 400))}" for line in lines)
+
+
 def _source_html(source: str) -> str:
     if not source.strip():
         return ""
     lines = bounded_lines(source, lines=300, width=200)
     summary = f"runner.py, {counted(len(source.rstrip().splitlines()), 'line')}"
-    text = escape(chr(10).join(lines)[:20_000])
-    return f'<details class="vnb-source"><summary>{summary}</summary><pre class="vnb-pre">{text}</pre></details>'
+    drawn = escape(chr(10).join(lines)).encode()
+    if len(drawn) > _MOST_SOURCE:
+        drawn = drawn[:_MOST_SOURCE].rpartition(b"\n")[0]
+        rest = len(source.rstrip().splitlines()) - drawn.count(b"\n") - 1
+        drawn += f"\n… and {counted(rest, 'more line')}".encode()
+    pre = f'<pre class="vnb-pre" tabindex="0">{drawn.decode()}</pre>'
+    return f'<details class="vnb-source"><summary>{summary}</summary>{pre}</details>'

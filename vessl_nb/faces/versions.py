@@ -127,7 +127,7 @@ def versions_html(title: str, rows: Sequence[VersionRow]) -> str:
     body = "".join(f"<tr>{_cells(columns, row)}</tr>" for row in rows[:_MOST_ROWS])
     more = "".join(f'<p class="vnb-more">{dim(line)}</p>' for line in _left_out(rows))
     return page(
-        f'<div class="vnb-scroll"><table class="vnb-table vnb-list"><caption>{name} '
+        f'<div class="vnb-scroll" tabindex="0"><table class="vnb-table vnb-list"><caption>{name} '
         f"{dim(counted(len(rows), 'version'))}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"</div>{more}"
     )
