@@ -93,7 +93,7 @@ def test_an_array_that_a_helper_mentions_by_accident_stands_out_with_advice(run)
 
 def test_a_model_that_was_written_in_a_cell_is_to_be_passed_as_the_instance(run):
     before = "class Net:\n    def __init__(self): self.weights = bytes(300_000)\nnet = Net()"
-    assert "large: pass it as model_instance, not as a global name" in repr(taken(run, "return net", before))
+    assert "large: register it as the model, not as a global name" in repr(taken(run, "return net", before))
 
 
 def test_a_name_that_exists_nowhere_is_shown_and_not_raised(run):

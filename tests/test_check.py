@@ -163,7 +163,7 @@ def make(body="return data", **members):
 
 def test_without_it_the_version_says_so():
     version = vessl.register_model("iris", None, make("raise ValueError"), "m", sample=None, check=False)
-    assert version.face().unchecked == "not checked: check=False"
+    assert version.face().unchecked == "not checked, as was asked"
     assert vessl.register_model("iris", None, make(), "m").face().unchecked == "not checked: no sample"
 
 

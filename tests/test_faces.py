@@ -416,9 +416,9 @@ def test_what_is_large_or_secret_is_never_folded_away():
         ("numpy.ndarray", "load it from a file in load_model, or pass it as the model"),
         ("torch.Tensor", "load it from a file in load_model, or pass it as the model"),
         ("dict", "load it from a file in load_model, or pass it as the model"),
-        ("torch.nn.modules.linear.Linear", "pass it as model_instance, not as a global name"),
-        ("sklearn.ensemble._forest.RandomForestClassifier", "pass it as model_instance, not as a global name"),
-        ("__main__.Net", "pass it as model_instance, not as a global name"),
+        ("torch.nn.modules.linear.Linear", "register it as the model, not as a global name"),
+        ("sklearn.ensemble._forest.RandomForestClassifier", "register it as the model, not as a global name"),
+        ("__main__.Net", "register it as the model, not as a global name"),
     ],
 )
 def test_a_large_name_comes_with_the_advice_for_its_kind(type_name, advice):
@@ -446,7 +446,7 @@ def test_a_version_says_whether_it_was_checked_and_why_not():
         failed = replace(CHECK, passed=False, remarks=("It answers otherwise.",))
         assert "failed in a clean process, 2 samples" in shown(replace(VERSION, check=failed))
         assert "It answers otherwise." in shown(replace(VERSION, check=failed))
-        assert "not checked: check=False" in shown(replace(VERSION, check=None, declined=True))
+        assert "not checked, as was asked" in shown(replace(VERSION, check=None, declined=True))
         assert "not checked: no sample" in shown(replace(VERSION, check=None))
 
 
@@ -454,7 +454,7 @@ def test_versions_say_which_passed_their_check():
     rows = [replace_row(ROW, check="passed"), replace_row(SECOND, check="failed"), ROWS[2]]
     _, titles, *lines = versions_text("iris", rows).splitlines()
     at = titles.index("Check")
-    assert [line[at:].split("  ")[0] for line in lines] == ["passed", "failed", ""]
+    assert [line[at:].split("  ")[0] for line in lines] == ["passed", "failed", "not checked"]
     assert '<strong class="vnb-bad">failed</strong>' in versions_html("iris", rows)
     assert "Check" not in versions_text("iris", ROWS), "a column that says nothing is left out"
 

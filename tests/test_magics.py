@@ -341,7 +341,7 @@ class TestCheck:
     def test_registering_without_a_check_says_so_too(self, notebook):
         version = notebook("%vessl_register iris --sample 'dict(x=[1])' --no-check")
         assert version.check is None
-        assert "not checked: check=False" in notebook.faces(version)["text/plain"]
+        assert "not checked, as was asked" in notebook.faces(version)["text/plain"]
         assert list(vessl.versions("iris")["check"]) == [""]
 
     def test_examples_that_are_not_kept_are_tried_all_the_same(self, notebook):

@@ -91,7 +91,7 @@ def _advice_on(capture: CaptureFace) -> str:
     package, dot, _ = capture.type.partition(".")
     if not dot or package in _DATA_PACKAGES or capture.type in _TENSORS:
         return "load it from a file in load_model, or pass it as the model"
-    return "pass it as model_instance, not as a global name"
+    return "register it as the model, not as a global name"
 
 
 def capture_lines(captures: Sequence[CaptureFace], *, in_full: bool) -> list[str]:

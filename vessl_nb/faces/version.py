@@ -130,7 +130,7 @@ class VersionFace:
     @property
     def unchecked(self) -> str:
         """Why it was not checked."""
-        return "not checked: check=False" if self.declined else "not checked: no sample"
+        return "not checked, as was asked" if self.declined else "not checked: no sample"
 
 
 def version_text(face: VersionFace, *, in_full: bool = False) -> str:

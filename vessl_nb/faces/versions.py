@@ -144,7 +144,7 @@ def _columns(rows: Sequence[VersionRow]) -> list[_Column]:
         columns.append(_Column("State", lambda row: "archived" if row.archived else ""))
     columns.append(_Column("Runner", lambda row: _short(row.runner) or _NOT_SERVABLE, _runner_html))
     if any(row.check for row in rows):
-        columns.append(_Column("Check", lambda row: one_line(row.check, 40), _check_html))
+        columns.append(_Column("Check", lambda row: one_line(row.check or "not checked", 40), _check_html))
     columns += [_tag_column(name, rows) for name in _tag_names(rows)[:_MOST_TAGS]]
     columns += [
         _Column(
@@ -196,7 +196,7 @@ def _runner_html(row: VersionRow) -> str:
 
 
 def _check_html(row: VersionRow) -> str:
-    return bad(row.check) if row.check == "failed" else escape(one_line(row.check, 40))
+    return bad(row.check) if row.check == "failed" else escape(one_line(row.check or "not checked", 40))
 
 
 def _description_html(row: VersionRow) -> str:
