@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from vessl_nb.registry.purge import purge
     from vessl_nb.registry.version import Version
     from vessl_nb.runner import RunnerBase
+    from vessl_nb.serving.launch import Server, serve
+    from vessl_nb.serving.serve_model import serve_model
     from vessl_nb.stages import Preview
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "LoadedModel",
     "Preview",
     "RunnerBase",
+    "Server",
     "Version",
     "VesslError",
     "archive",
@@ -56,6 +59,8 @@ __all__ = [
     "register_form",
     "register_model",
     "register_torch_model",
+    "serve",
+    "serve_model",
     "set_alias",
     "unarchive",
     "upload_model_volume_file",
@@ -70,6 +75,7 @@ _HOMES = {
     "LoadedModel": "loading",
     "Preview": "stages",
     "RunnerBase": "runner",
+    "Server": "serving.launch",
     "Version": "registry.version",
     "VesslError": "errors",
     "archive": "registry.models",
@@ -86,6 +92,8 @@ _HOMES = {
     "register_form": "notebook.register_form",
     "register_model": "registration",
     "register_torch_model": "registration",
+    "serve": "serving.launch",
+    "serve_model": "serving.serve_model",
     "set_alias": "registry.models",
     "unarchive": "registry.models",
     "upload_model_volume_file": "registry.models",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vessl_nb import commands
 from vessl_nb.errors import VesslError
 from vessl_nb.spelling import spoken_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,56 +61,56 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = added.add_parser("demo", help="run the quickstart notebook in a real kernel, and show what it shows")
     demo.add_argument("--folder", type=Path, default=Path("vessl_nb_demo"), help="where the notebook goes")
-    demo.set_defaults(command=commands.run_demo_notebook)
+    demo.set_defaults(command=_do("run_demo_notebook"))
 
     listing = added.add_parser("list", help="list the versions of a model repository, or of all")
     listing.add_argument("repository", nargs="?", metavar="REPO", help="such as iris or org/iris")
-    listing.set_defaults(command=commands.list_versions)
+    listing.set_defaults(command=_do("list_versions"))
 
     show = added.add_parser("show", help="show what a version holds")
     show.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
     show.add_argument("--source", action="store_true", help="print its runner.py alone, secrets masked")
-    show.set_defaults(command=commands.show_version)
+    show.set_defaults(command=_do("show_version"))
 
     checked = added.add_parser("check", help="try a version's examples in a clean process")
     checked.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
     checked.add_argument("--record", action="store_true", help="keep the result with the version, whatever it is")
-    checked.set_defaults(command=commands.check_version)
+    checked.set_defaults(command=_do("check_version"))
 
     run = added.add_parser("run", help="load a version and answer one request")
     run.add_argument("reference", metavar="REF", help="such as iris, iris:3 or iris:champion")
     run.add_argument("--input", required=True, metavar="FILE", help="a file of JSON, or - for standard input")
-    run.set_defaults(command=commands.run_version)
+    run.set_defaults(command=_do("run_version"))
 
     _add_serve(added)
 
     alias = added.add_parser("alias", help="let an alias point at a version; it moves where it pointed at another")
     alias.add_argument("reference", metavar="REF", help="such as iris:3, or another alias, such as iris:challenger")
     alias.add_argument("alias", metavar="NAME", help="such as champion")
-    alias.set_defaults(command=commands.move_alias)
+    alias.set_defaults(command=_do("move_alias"))
 
     archived = added.add_parser("archive", help="put a version aside: its repository's name alone passes it over")
     archived.add_argument("reference", metavar="REF", help="such as iris:3")
     archived.add_argument("--undo", action="store_true", help="take it back")
-    archived.set_defaults(command=commands.archive_version)
+    archived.set_defaults(command=_do("archive_version"))
 
     delete = added.add_parser("delete", help="delete a model number with all its revisions")
     delete.add_argument("reference", metavar="REF", help="a number, such as iris:3 or org/iris:3")
     _add_yes(delete)
-    delete.set_defaults(command=commands.delete_number)
+    delete.set_defaults(command=_do("delete_number"))
 
     purged = added.add_parser("purge", help="remove a version, or one of its examples, for good")
     purged.add_argument("reference", metavar="REF", help="such as iris:3 or iris:3@1 (revision 1)")
     purged.add_argument("--example", type=int, metavar="N", help="only this example, counted from 0")
     _add_yes(purged)
-    purged.set_defaults(command=commands.purge_version)
+    purged.set_defaults(command=_do("purge_version"))
 
     gc = added.add_parser("gc", help="free what nothing refers to any more; safe while others register and read")
     gc.add_argument("--dry-run", action="store_true", help="only say what would be freed")
-    gc.set_defaults(command=commands.free_garbage)
+    gc.set_defaults(command=_do("free_garbage"))
 
     fsck = added.add_parser("fsck", help="read the whole registry, and name every damaged file")
-    fsck.set_defaults(command=commands.find_damage)
+    fsck.set_defaults(command=_do("find_damage"))
     return parser
 
 
@@ -127,4 +127,19 @@ def _add_serve(added: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     served.add_argument("--token", help="what clients must know; made and shown where one is needed and none is given")
     served.add_argument("--queue", type=int, default=256, metavar="N", help="requests that may wait (256)")
     served.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds that a request may take (30)")
-    served.set_defaults(command=commands.serve_version)
+    served.set_defaults(command=_serve)
+
+
+def _do(name: str) -> Callable[[argparse.Namespace], None]:
+    """Give one of the commands; they import much that to print a help, and a server, do not need."""
+
+    def do(chosen: argparse.Namespace) -> None:
+        getattr(importlib.import_module("vessl_nb.commands"), name)(chosen)
+
+    return do
+
+
+def _serve(chosen: argparse.Namespace) -> None:
+    from vessl_nb.serving.command import serve_version  # noqa: PLC0415  # no other command needs it
+
+    serve_version(chosen)

@@ -30,8 +30,6 @@ from vessl_nb.values.secrets import mask_secrets
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from vessl_nb.serving.options import Listening
-
 _MOST_CHARACTERS = 80  # of an example, for each of its sides
 
 
@@ -91,34 +89,6 @@ def run_version(chosen: Namespace) -> None:
     with contextlib.redirect_stdout(sys.stderr):  # what the model prints is no part of the answer
         answer = load(chosen.reference).run(data)
     _say(json.dumps(encode_loosely(_plain(answer)), ensure_ascii=False))
-
-
-def serve_version(chosen: Namespace) -> None:
-    """Answer requests over HTTP until told to stop."""
-    from vessl_nb.serving.log import write_log  # noqa: PLC0415  # as below
-    from vessl_nb.serving.options import Options, check_options  # noqa: PLC0415  # no other command needs it
-    from vessl_nb.serving.server import serve_until_told  # noqa: PLC0415  # as above
-
-    options = check_options(
-        Options(
-            reference=chosen.reference,
-            host=chosen.host,
-            port=chosen.port,
-            workers=chosen.workers,
-            token=chosen.token,
-            queue=chosen.queue,
-            timeout=chosen.timeout,
-        )
-    )
-    write_log()
-    serve_until_told(options, _say_where)
-
-
-def _say_where(listening: Listening) -> None:
-    _say(f"{listening.reference} answers at {listening.url}/predict; {listening.url}/docs says how. Ctrl-C ends it.")
-    if listening.token:
-        _say(f"Clients must send the header  Authorization: Bearer {listening.token}")
-    sys.stdout.flush()  # into a pipe, too
 
 
 def move_alias(chosen: Namespace) -> None:

@@ -1,0 +1,72 @@
+"""``vessl-nb serve``, as a shell runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from http_socket import get, post
+from server_processes import alive, at, wait_until
+
+COMMAND = Path(sys.executable).parent / "vessl-nb"
+
+
+@contextlib.contextmanager
+def command(shelf, *arguments):
+    """Run the command until the block ends; gives it, and the lines that it said first."""
+    with at(shelf):
+        running = subprocess.Popen(
+            [COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    try:
+        yield running, running.stdout.readline()
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def refused(shelf, *arguments):
+    with at(shelf):
+        done = subprocess.run([COMMAND, "serve", *arguments], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+def test_it_says_where_it_answers_and_ends_when_it_is_told(shelf, number, status):
+    with command(shelf, "adder:champion", "--port", "0", "--workers", "2") as (running, said):
+        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        assert "adder:1" in said
+        assert post(url, {"x": [1, 2]}).json["sum"] == 3.0
+        assert get(url, "/metadata").json["server"]["workers"] == 2
+        processes = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
+        os.kill(running.pid, number)
+        assert running.wait(10) == status
+        wait_until(lambda: not alive(processes), 5)
+        assert "Traceback" not in running.stderr.read()
+
+
+def test_a_token_is_made_and_shown_where_others_can_ask(shelf):
+    with command(shelf, "adder", "--port", "0", "--host", "0.0.0.0") as (running, said):
+        url = re.search(r"http://[\d.]+:\d+", said)[0]
+        header = running.stdout.readline()
+        token = re.search(r"Bearer (\S+)", header)[1]
+        assert post(url, {"x": [1]}).status == 401
+        assert post(url, {"x": [1]}, headers={"authorization": f"Bearer {token}"}).status == 200
+
+
+def test_what_does_not_work_is_said_in_a_line_or_two(shelf):
+    assert "nothing" in refused(shelf, "nothing", "--port", "0")
+    assert "workers" in refused(shelf, "adder", "--workers", "0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert port in refused(shelf, "adder", "--port", port)

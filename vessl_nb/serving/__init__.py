@@ -1,0 +1,1 @@
+"""Serving: a registered version answers requests, in processes of its own."""

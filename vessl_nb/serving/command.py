@@ -1,0 +1,41 @@
+"""What ``vessl-nb serve`` does; by itself, because a server is to be small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vessl_nb.serving.log import write_log
+from vessl_nb.serving.options import Options, check_options
+from vessl_nb.serving.server import serve_until_told
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from vessl_nb.serving.options import Listening
+
+
+def serve_version(chosen: Namespace) -> None:
+    """Answer requests over HTTP until told to stop."""
+    options = check_options(
+        Options(
+            reference=chosen.reference,
+            host=chosen.host,
+            port=chosen.port,
+            workers=chosen.workers,
+            token=chosen.token,
+            queue=chosen.queue,
+            timeout=chosen.timeout,
+        )
+    )
+    write_log()
+    serve_until_told(options, _say_where)
+
+
+def _say_where(listening: Listening) -> None:
+    _print(f"{listening.reference} answers at {listening.url}/predict; {listening.url}/docs says how. Ctrl-C ends it.")
+    if listening.token:
+        _print(f"Clients must send the header  Authorization: Bearer {listening.token}")
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201  # a command prints, into a pipe as well

@@ -1,0 +1,73 @@
+"""What a server says of itself and of its version, in /metadata and in the OpenAPI document: no path of the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vessl_nb.serving.openapi import Example, Facts
+from vessl_nb.values.secrets import mask_secrets
+
+if TYPE_CHECKING:
+    from vessl_nb.serving.front import Front
+
+
+def metadata_of(front: Front) -> dict[str, Any]:
+    """Describe a server and its version, as JSON."""
+    version, refused = front.version, front.refused_version
+    manifest = version.manifest
+    return {
+        "version": {
+            "reference": version.reference,
+            "repository": version.repository_name,
+            "organization": version.organization_name,
+            "number": version.number,
+            "revision": version.revision,
+            "aliases": list(version.aliases),
+            "runner": version.runner,
+            "model": manifest.model,
+            "created": version.created,
+            "description": version.description,
+            "tags": version.tags,
+            "requirements": list(version.requirements),
+            "python": manifest.python,
+            "signature": {"input": manifest.signature.input, "output": manifest.signature.output}
+            if manifest.signature
+            else None,
+        },
+        "server": {
+            "started": front.started,
+            "workers": front.crew.workers,
+            "restarts": front.restarts,
+            "queue": front.options.queue,
+            "timeout": front.options.timeout,
+            "remark": front.tried.problem,
+        },
+        "following": {
+            "reference": front.follows,
+            "switched": front.switched,
+            "refused": {"reference": refused.reference, "why": mask_secrets(refused.why), "at": refused.at}
+            if refused
+            else None,
+        }
+        if front.follows
+        else None,
+    }
+
+
+def facts_of(front: Front) -> Facts:
+    """Collect what the OpenAPI document says of a server's version."""
+    version, loaded = front.version, front.crew.loaded
+    return Facts(
+        reference=version.reference,
+        runner=version.runner,
+        description=version.description,
+        tags=version.tags,
+        signature=version.signature,
+        input_is_declared=loaded.input_is_declared,
+        output_is_declared=loaded.output_is_declared,
+        examples=[Example(msgspec.json.decode(given), msgspec.json.decode(got)) for given, got in front.tried.examples],
+        media_types=loaded.accepts,
+        has_token=front.access.needs_token,
+    )

@@ -1,0 +1,231 @@
+"""The front: what stands between the network and the workers, and runs none of the user's code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import re
+import tempfile
+from email.utils import formatdate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vessl_nb.errors import VesslError
+from vessl_nb.registry.names import parse_reference
+from vessl_nb.registry.registry import open_registry
+from vessl_nb.registry.version import Version
+from vessl_nb.serving.crew import Crew
+from vessl_nb.serving.metrics import Metrics
+from vessl_nb.serving.problems import Problem
+from vessl_nb.serving.trying import Tried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vessl_nb.serving.access import Access
+    from vessl_nb.serving.options import Options
+    from vessl_nb.serving.wire import Answer
+
+_FOLLOW = 1.0
+"""How often an alias is looked at, in seconds."""
+
+_PATH = re.compile(r"(?<![\w:/.])~?(?:/[^/\s'\"<>|:,;()]+)+/([^/\s'\"<>|:,;()]*)")
+"""A path of two parts or more; not what follows a host's name."""
+
+log = logging.getLogger("vessl_nb.serving")
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A version that the server did not take over.
+
+    Attributes
+    ----------
+    reference
+        The version.
+    why
+        What is wrong with it, in words.
+    at
+        When it was tried.
+    """
+
+    reference: str
+    why: str
+    at: dt.datetime
+
+
+class Front:
+    """A server's state, from its start to its end.
+
+    Parameters
+    ----------
+    options
+        As the server was started.
+    access
+        Who may ask.
+    most_connections
+        How many connections there may be at once.
+
+    Attributes
+    ----------
+    version
+        The version that answers.
+    crew
+        Its workers.
+    metrics
+        What was measured.
+    date_header, version_header
+        What every answer has, and what answers of the version have.
+    is_ready, is_ending
+        Whether it answers, and whether it takes no further requests.
+    refused_version
+        The last version that was to take over and did not; None where the present one is the one to be served.
+    tried
+        What came of its stored examples.
+    """
+
+    def __init__(self, options: Options, access: Access, most_connections: int) -> None:
+        self.options = options
+        self.access = access
+        self.most_connections = most_connections
+        self.metrics = Metrics()
+        self.started = dt.datetime.now(dt.UTC)
+        self.switched: dt.datetime | None = None
+        self.refused_version: Refused | None = None
+        self.tried = Tried()
+        self.date_header = self.version_header = b""
+        self.is_ready = self.is_ending = False
+        self._restarts_before = 0
+        self._registry = open_registry()
+        self._reference = parse_reference(options.reference)
+        self._draining: set[asyncio.Task[None]] = set()
+        self.version = self._resolve()
+        self._folder = tempfile.TemporaryDirectory(prefix="vessl_nb-serve-", ignore_cleanup_errors=True)
+        self.crew = self._crew_of(self.version)
+
+    @property
+    def follows(self) -> str:
+        """What it follows: the alias that it was started with; empty where it serves one version whatever happens."""
+        return self.options.reference if self._reference.alias is not None else ""
+
+    @property
+    def restarts(self) -> int:
+        """How many workers were replaced since the start."""
+        return self._restarts_before + self.crew.restarts
+
+    def _resolve(self) -> Version:
+        return Version.of(self._registry, *self._registry.resolve(self._reference))
+
+    def _crew_of(self, version: Version) -> Crew:
+        options = self.options
+        reference = version.reference.partition("@")[0] + f"@{version.revision}"
+        return Crew(reference, options.workers, options.queue, options.timeout, Path(self._folder.name))
+
+    async def start(self) -> None:
+        """Load the version, which verifies it, and let it answer its examples.
+
+        Raises
+        ------
+        VesslError
+            It cannot be served here; says why.
+        """
+        await self.crew.start()
+        self.tried = await self.crew.try_examples()
+        if self.tried.problem:
+            log.warning("%s: %s", self.version.reference, self.tried.problem)
+            self.tried = msgspec.structs.replace(self.tried, problem=leave_paths_out(self.tried.problem))
+        self.renew_headers()
+        self.is_ready = True
+
+    def ask(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> bool:
+        """Hand a request to a worker; see `Crew.ask`."""
+        return self.crew.ask(content_type, body, answered)
+
+    def full(self) -> bytes:
+        """Count a request that found the queue full, and give the problem document for it."""
+        self.refused(503)
+        waiting = self.options.queue
+        return Problem(
+            503, "Too many requests are waiting", f"The queue holds {waiting}. Try again in a moment."
+        ).document()
+
+    def refused(self, status: int) -> None:
+        """Count a request that got to no worker."""
+        self.metrics.failed(status, "", 0.0)
+
+    def metrics_of(self, answer: Answer, seconds: float) -> None:
+        """Count an answer."""
+        if answer.status == 200:  # noqa: PLR2004  # OK
+            self.metrics.answered(answer.status, seconds, answer.seconds)
+        else:
+            self.metrics.failed(answer.status, answer.stage, seconds)
+
+    def renew_headers(self) -> None:
+        """Bring the headers that every answer has up to date: once a second, and when the version changes."""
+        self.date_header = f"date: {formatdate(usegmt=True)}\r\n".encode()
+        self.version_header = f"vessl-version: {self.version.reference}\r\n".encode()
+
+    async def follow(self) -> None:
+        """Look at the alias now and then, and take over what it points at."""
+        said = ""
+        while self.follows:
+            await asyncio.sleep(_FOLLOW)
+            try:
+                version = await asyncio.to_thread(self._resolve)  # a shared drive may take its time
+                refused = self.refused_version
+                if _same(version, self.version):
+                    self.refused_version = None
+                elif refused is None or refused.reference != version.reference:
+                    await self._take_over(version)
+                said = ""
+            except Exception as error:  # noqa: BLE001  # it was removed, or the registry is out of reach: what runs goes on
+                problem = error.what if isinstance(error, VesslError) else f"{type(error).__name__}: {error}"
+                if problem != said:
+                    log.warning("%s cannot be followed at the moment: %s", self.follows, problem)
+                said = problem
+
+    async def _take_over(self, version: Version) -> None:
+        """Start workers of another version beside the present ones, and let them answer from then on if all is well."""
+        crew = self._crew_of(version)
+        try:
+            await crew.start()
+            tried = await crew.try_examples()
+        except VesslError as error:
+            tried = Tried(problem=error.what)
+        except BaseException:
+            await crew.end()
+            raise
+        problem = tried.problem
+        if problem:
+            await crew.end()
+            self.refused_version = Refused(version.reference, leave_paths_out(problem), dt.datetime.now(dt.UTC))
+            log.error("%s now is %s, but it does not take over: %s", self.follows, version.reference, problem)
+            return
+        before, self.crew = self.crew, crew
+        log.info("%s now is %s; %s finishes what it has", self.follows, version.reference, self.version.reference)
+        self.version, self.tried, self.refused_version = version, tried, None
+        self.switched = dt.datetime.now(dt.UTC)
+        self.renew_headers()
+        self._restarts_before += before.restarts
+        task = asyncio.get_running_loop().create_task(before.drain())
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    async def stop(self) -> None:
+        """End the workers, after they have answered what was accepted."""
+        self.is_ready = False
+        await asyncio.gather(self.crew.drain(), *self._draining, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            self._folder.cleanup()
+
+
+def leave_paths_out(text: str) -> str:
+    """Keep of each path in a text its last part: clients are not told where things are on this machine."""
+    return _PATH.sub(r"…/\1", text)
+
+
+def _same(one: Version, other: Version) -> bool:
+    return (one.number, one.revision) == (other.number, other.revision)

@@ -1,0 +1,42 @@
+"""What a client may ask of the front, so that none can use it up."""
+
+from __future__ import annotations
+
+import resource
+
+BODY = 100 * 1000 * 1000
+"""The most bytes of a request's body."""
+
+HEADERS = 64 * 1024
+"""The most bytes of a request's headers, and of its address."""
+
+READING = 30.0
+"""How long a request may take to arrive, in seconds."""
+
+SLOWEST = 100_000
+"""How many bytes of a body that have arrived give it another second."""
+
+WRITING = 60.0
+"""How long a client may leave an answer unread, in seconds."""
+
+LINGERING = 2.0
+"""How long a connection that was refused stays open for its client to read why, in seconds."""
+
+PARTING = 0.3
+"""How long a connection without a request is kept once the server ends, in seconds: a request may be on its way."""
+
+IDLE = 75.0
+"""How long a connection without a request is kept, in seconds."""
+
+_CONNECTIONS = 20_000
+_OWN_FILES = 200
+
+
+def raise_open_files() -> int:
+    """Let this process open as many files as it may, and give how many connections that is enough for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OWN_FILES if hard == resource.RLIM_INFINITY else min(hard, _CONNECTIONS + _OWN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return _CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(_CONNECTIONS, soft - _OWN_FILES))

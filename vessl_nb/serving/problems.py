@@ -1,0 +1,60 @@
+"""What a client is told when a request cannot be answered: a problem document, RFC 9457."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vessl_nb.faces.html import counted, one_line
+
+MEDIA_TYPE = "application/problem+json"
+"""The content type of a problem document."""
+
+_MOST_CHARACTERS = 500
+_MOST_OF_A_VALUE = 60
+
+
+class Problem(Exception):
+    """A request that cannot be answered, and why.
+
+    Parameters
+    ----------
+    status
+        The HTTP status.
+    title
+        What kind of problem it is, in a few words that are the same each time.
+    detail
+        What was wrong this time, with the value and the next step, in sentences; it is cut to one line.
+    **members
+        What else the document says: ``errors``, ``stage``, ``id`` ...
+    """
+
+    def __init__(self, status: int, title: str, detail: str, **members: Any) -> None:
+        super().__init__(status, title, detail)
+        self.status = status
+        self.title = title
+        self.detail = one_line(detail, _MOST_CHARACTERS)
+        self.members = members
+
+    def document(self) -> bytes:
+        """Write it as JSON; its content type is `MEDIA_TYPE`."""
+        said = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
+        return msgspec.json.encode(said | self.members)
+
+
+def short(value: Any) -> str:
+    """Write a value of a request in a few characters, for the detail of a problem.
+
+    Parameters
+    ----------
+    value
+        What was decoded from JSON; of objects and arrays only the size is said, so that it takes no time.
+    """
+    if isinstance(value, dict):
+        return f"an object of {counted(len(value), 'member')}" if value else "an empty object"
+    if isinstance(value, list):
+        return f"an array of {counted(len(value), 'item')}" if value else "an empty array"
+    if isinstance(value, str):
+        value = value[: _MOST_OF_A_VALUE * 2]
+    return one_line(msgspec.json.encode(value).decode(), _MOST_OF_A_VALUE)

@@ -1,0 +1,170 @@
+"""Every address of the front but the short way of ``POST /predict``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from vessl_nb.serving import limits
+from vessl_nb.serving.description import facts_of, metadata_of
+from vessl_nb.serving.docs import docs_headers, docs_page
+from vessl_nb.serving.metrics import Gauges
+from vessl_nb.serving.openapi import openapi_of
+from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from vessl_nb.serving.front import Front
+    from vessl_nb.serving.wire import Answer
+
+_OPEN = {"/health/live", "/health/ready"}
+"""What tells nothing but whether the server is well: nobody needs the token for it."""
+
+
+def make_app(front: Front) -> ASGIApp:
+    """Make the application that answers all that does not go the short way."""
+    pages = _Pages(front)
+    routes = [
+        Route("/", pages.home),
+        Route("/predict", pages.predict, methods=["POST"]),
+        Route("/health/live", pages.live),
+        Route("/health/ready", pages.ready),
+        Route("/metadata", pages.metadata),
+        Route("/recent", pages.recent),
+        Route("/metrics", pages.metrics),
+        Route("/openapi.json", pages.openapi),
+        Route("/docs", pages.docs),
+    ]
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: _explain_http, Problem: _explain, Exception: _explain_any}
+    )
+    app.router.redirect_slashes = False
+    return _Guard(front, app)
+
+
+class _Guard:
+    """Lets in who may ask, and says on every answer which version the server has."""
+
+    def __init__(self, front: Front, app: ASGIApp) -> None:
+        self._front = front
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = dict(scope["headers"])
+        access = self._front.access
+        problem = None
+        more: dict[str, str] = {}
+        if access.is_foreign(headers.get(b"origin", b""), headers.get(b"host", b"")):
+            problem = Problem(403, "Foreign page", "A page of another site asks; only this server's own pages may.")
+        elif scope["path"] not in _OPEN and not access.knows_token(headers.get(b"authorization", b"")):
+            problem = Problem(401, "Token needed", "Send it as the header 'Authorization: Bearer TOKEN'.")
+            more = {"www-authenticate": 'Bearer, Basic realm="vessl-nb: any name, the token as password"'}
+        if problem is None:
+            await self._app(scope, receive, send)
+            return
+        self._front.refused(problem.status)
+        await _answer_with(problem, more)(scope, receive, send)
+
+
+class _Pages:
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def home(self, _: Request) -> Response:
+        return RedirectResponse("docs")
+
+    async def predict(self, request: Request) -> Response:
+        """Answer as the short way does."""
+        body = bytearray()
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > limits.BODY:
+                    self._front.refused(413)
+                    raise Problem(413, "Body too large", f"It may have {limits.BODY:,} bytes.")
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody gets it
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        content_type = request.headers.get("content-type", "").encode("latin-1")
+        began, version = time.monotonic(), self._front.version.reference
+        if not self._front.ask(content_type, body, future.set_result):
+            return Response(self._front.full(), 503, {"retry-after": "1"}, MEDIA_TYPE)
+        answer = await future
+        self._front.metrics_of(answer, time.monotonic() - began)
+        kind = answer.content_type.decode() or "application/json"
+        return Response(answer.body, answer.status, {"vessl-version": version}, kind)
+
+    async def live(self, _: Request) -> Response:
+        return _json({"status": "live"})
+
+    async def ready(self, _: Request) -> Response:
+        front = self._front
+        if front.is_ready and front.crew.workers:
+            return _json({"status": "ready", "version": front.version.reference})
+        raise Problem(503, "Not ready", "No worker is there to answer at the moment.")
+
+    async def metadata(self, _: Request) -> Response:
+        return _json(metadata_of(self._front))
+
+    async def recent(self, _: Request) -> Response:
+        return _json(self._front.metrics.recent())
+
+    async def metrics(self, request: Request) -> Response:
+        from vessl_nb.serving.exposition import exposition  # noqa: PLC0415  # its library is for those who ask
+
+        front = self._front
+        gauges = Gauges(
+            queue_length=front.crew.waiting,
+            workers={"ready": front.crew.workers, "missing": front.options.workers - front.crew.workers},
+            restarts=front.restarts,
+            version={"reference": front.version.reference, "runner": front.version.runner},
+        )
+        body, kind = exposition(front.metrics, gauges, request.headers.get("accept", ""))
+        return Response(body, 200, {"content-type": kind})
+
+    async def openapi(self, _: Request) -> Response:
+        return _json(openapi_of(facts_of(self._front)))
+
+    async def docs(self, _: Request) -> Response:
+        page = docs_page(openapi_of(facts_of(self._front)))
+        return Response(page, 200, docs_headers(), "text/html")
+
+
+def _json(data: Any) -> Response:
+    return Response(msgspec.json.encode(data), 200, {"cache-control": "no-store"}, "application/json")
+
+
+def _answer_with(problem: Problem, more: dict[str, str] | None = None) -> Response:
+    return Response(problem.document(), problem.status, more, MEDIA_TYPE)
+
+
+async def _explain(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)  # noqa: S101  # it is registered for these
+    return _answer_with(problem)
+
+
+async def _explain_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # as above
+    status = HTTPStatus(error.status_code)
+    path = request.scope["path"]  # the whole address has the client's Host in it, which may be none
+    detail = f"{request.method} {path} is none of this server's addresses; /docs lists them."
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{path} does not take {request.method}; /docs lists what it takes."
+    return _answer_with(Problem(status.value, status.phrase, detail), dict(error.headers or {}))
+
+
+async def _explain_any(_: Request, __: Exception) -> Response:
+    return _answer_with(Problem(500, "The server failed", "This should not happen. The server's log has the details."))

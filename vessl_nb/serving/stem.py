@@ -1,0 +1,190 @@
+"""The process that loads a version, and from which its workers are forked: they share its memory, weights included.
+
+It runs no request. A version that started threads of its own, or an accelerator, while it was loaded cannot be forked:
+then the process becomes the one worker itself, and each further worker has a stem of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vessl_nb.capture.declared_types import declared_types, find_declaration
+from vessl_nb.errors import VesslError
+from vessl_nb.loading import check_environment, load_manifest
+from vessl_nb.registry.names import parse_reference
+from vessl_nb.registry.registry import open_registry
+from vessl_nb.registry.version import Version
+from vessl_nb.registry.volume import make_volume
+from vessl_nb.runner import overrides
+from vessl_nb.serving.answering import make_writer
+from vessl_nb.serving.log import write_log
+from vessl_nb.serving.orders import Fork, Forked, Loaded
+from vessl_nb.serving.reading import accepts, make_reader
+from vessl_nb.serving.wire import Slots
+from vessl_nb.serving.worker import Responder, end_process, work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vessl_nb.runner import Runner
+
+_LARGEST = 1 << 16
+_PAUSE_HARD = 2  # of OpenMP's omp_pause_resource_t
+log = logging.getLogger("vessl_nb.serving")
+
+
+def main(control: int, reference: str) -> None:
+    """Load a version, and make workers as long as there is somebody at the other end.
+
+    Parameters
+    ----------
+    control
+        The descriptor of the socket to the front.
+    reference
+        The version, with its revision.
+    """
+    write_log()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the runner prints is in the log at once, and not once more for each worker forked with it unwritten.
+        sys.stdout.reconfigure(line_buffering=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the front says when to stop
+    front = socket.socket(fileno=control)
+    front.set_inheritable(False)  # as the standard library has it
+    os.register_at_fork(after_in_child=front.close)  # the front waits for the end of this process alone
+    try:
+        with _ending_with(os.getppid()):
+            responder, loaded = _load(reference)
+    except BaseException as error:  # whatever the version's code raises is told, an exit as well
+        front.send(msgspec.json.encode(_failure(error)))
+        if not isinstance(error, VesslError):
+            log.exception("Loading %s failed", reference)
+        return
+    try:
+        front.send(msgspec.json.encode(loaded))
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers that end leave nothing behind
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(front, _LARGEST, 3)
+            if not message:
+                break
+            fork = msgspec.json.decode(message, type=Fork)
+            _make_worker(responder, front, fork.place, descriptors, can_fork=loaded.can_fork)
+    finally:
+        # Nobody is there to hear a worker that still is at something.
+        os.killpg(0, signal.SIGKILL)
+
+
+def _failure(error: BaseException) -> Loaded:
+    if isinstance(error, VesslError):
+        return Loaded(kind=type(error).__name__, what=error.what, next_step=error.next_step)
+    return Loaded(kind="CannotLoad", what=f"Loading it raised {type(error).__name__}: {error}")
+
+
+def _load(reference: str) -> tuple[Responder, Loaded]:
+    registry = open_registry()
+    version = Version.of(registry, *registry.resolve(parse_reference(reference)))
+    check_environment(version)
+    manifest, signature = version.manifest, version.signature
+    runner: Runner
+    runner, model = load_manifest(manifest, registry.blobs, with_lines=True)
+    examples = version.examples
+    if overrides(runner, "load_model"):
+        os.chdir(make_volume(registry.blobs, manifest))  # for life
+    _rest_openmp()
+    read = make_reader(runner, signature, [example["input"] for example in examples])
+    is_declared = [
+        find_declaration(declared, side) is not None
+        for declared, side in zip(declared_types(runner), ("input", "output"), strict=True)
+    ]
+    loaded = Loaded(
+        accepts=accepts(runner, signature),
+        input_is_declared=is_declared[0],
+        output_is_declared=is_declared[1],
+        can_fork=_can_fork(),
+    )
+    return Responder(runner, model, read, make_writer(runner), examples), loaded
+
+
+def _can_fork() -> bool:
+    if threading.active_count() > 2:  # noqa: PLR2004  # beside this thread there is the one that waits for the front's end
+        return False
+    torch = sys.modules.get("torch")
+    return torch is None or not (torch.cuda.is_initialized() or getattr(torch, "xpu", torch.cuda).is_initialized())
+
+
+def _rest_openmp() -> None:
+    """End the threads that GNU's OpenMP computes with (torch, scikit-learn): a worker would wait for them for ever.
+
+    A fork has none of them, and does not know it. Where they were ended, the next computation starts its own.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no Linux, or an OpenMP before 5.0
+        mapped = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+        for library in {line.split(maxsplit=5)[-1] for line in mapped if "/libgomp" in line}:
+            ctypes.CDLL(library).omp_pause_resource_all(_PAUSE_HARD)
+
+
+def _make_worker(
+    responder: Responder, front: socket.socket, place: int, descriptors: list[int], *, can_fork: bool
+) -> None:
+    asks, answers, slots = descriptors
+    try:
+        pid = os.fork() if can_fork else 0
+    except OSError as error:
+        front.send(msgspec.json.encode(Forked(0, f"{error.strerror}")))
+        pid = -1
+    if pid != 0:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if pid > 0:
+            front.send(msgspec.json.encode(Forked(pid)))
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the runner may start processes
+    if not can_fork:
+        front.send(msgspec.json.encode(Forked(os.getpid())))
+    try:
+        _draw_anew()
+        with contextlib.nullcontext() if can_fork else _ending_with(os.getppid()):
+            work(responder, socket.socket(fileno=asks), socket.socket(fileno=answers), Slots(slots), place)
+    except BaseException:
+        log.exception("A worker failed")
+        end_process()
+    if can_fork:
+        end_process()
+
+
+def _draw_anew() -> None:
+    """Give this worker random numbers of its own: those of Python differ after a fork, those of others do not."""
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].seed()
+
+
+@contextlib.contextmanager
+def _ending_with(front: int) -> Iterator[None]:
+    """End this process when the front is no more, though loading or a request hangs in it."""
+    is_over = threading.Event()
+
+    def wait() -> None:
+        while not is_over.wait(1):
+            if os.getppid() != front:
+                os.killpg(0, signal.SIGKILL)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()

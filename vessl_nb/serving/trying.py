@@ -1,0 +1,77 @@
+"""A version's stored examples, answered before it takes requests: so it is proven here, and warm."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vessl_nb.compared import Compared
+from vessl_nb.errors import VesslError
+from vessl_nb.stages import answer
+from vessl_nb.values.encoding import decode, encode_loosely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vessl_nb.runner import Runner
+
+log = logging.getLogger("vessl_nb.serving")
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it.
+
+    Attributes
+    ----------
+    problem
+        What is wrong with an answer, in words; empty where nothing is.
+    examples
+        The examples' inputs and outputs, as clients send and get them in JSON; those that it cannot hold are left out.
+    """
+
+    problem: str = ""
+    examples: list[tuple[msgspec.Raw, msgspec.Raw]] = []
+
+
+def try_examples(
+    runner: Runner, model: Any, write: Callable[[Any], tuple[bytes, str]], examples: Sequence[Mapping[str, Any]]
+) -> Tried:
+    """Answer each example twice, as the check does, and hold the answers against what is stored.
+
+    Parameters
+    ----------
+    runner, model
+        The loaded version.
+    write
+        Makes a body of a value.
+    examples
+        What is stored with the version, encoded.
+    """
+    problem = ""
+    for place, example in enumerate(examples, 1):
+        which = "its example" if len(examples) == 1 else f"example {place}"
+        problem = _problem_with(runner, model, example, which)
+        if problem:
+            break
+    shown = []
+    for example in examples:
+        try:
+            # Within a list, since bytes by themselves are no JSON.
+            text, _ = write([decode(example["input"]), decode(example["output"])])
+        except VesslError:
+            continue
+        given, got = msgspec.json.decode(text, type=tuple[msgspec.Raw, msgspec.Raw])
+        shown.append((given, got))
+    return Tried(problem=problem, examples=shown)
+
+
+def _problem_with(runner: Runner, model: Any, example: Mapping[str, Any], which: str) -> str:
+    try:
+        answers = [encode_loosely(answer(runner, model, decode(example["input"]))) for _ in range(2)]
+        difference = Compared(example, answers, []).difference()
+    except VesslError as error:
+        log.error("Answering %s failed: %s", which, error.what, exc_info=error)  # noqa: TRY400  # it is told as well
+        return f"Answering {which} failed: {error.what}"
+    return f"It answers {which} {difference}" if difference else ""

@@ -1,0 +1,250 @@
+"""What the front and the workers of a version say to each other, through Unix sockets.
+
+Asks go through one socket that all workers share, a packet each: whoever is free takes the next, so that none waits
+behind a slow one while another is idle. Answers come back in a stream for each worker, whose end tells that the worker
+is no more. Which ask a worker is at is written into memory that both see, so that it is known of one that died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import socket
+import struct
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Packets keep their bounds, and the end of the last writer ends the reading; macOS has them without the latter.
+_PACKETS = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+
+INLINE = 1 << 16 if sys.platform == "linux" else 1 << 10
+"""From this many bytes on a body travels in a file: a packet has to fit into the socket's memory."""
+
+_ASK = struct.Struct("<QdBH")
+_AFTER_NUMBER = struct.Struct("<dBH")
+_ANSWER = struct.Struct("<IQHBHddd")
+_SLOT = struct.Struct("<Q")
+_LARGEST_PACKET = _ASK.size + (1 << 16) + INLINE
+
+TRY_EXAMPLES = "\0examples"
+"""The content type of the front's own ask: answer the stored examples, and hold them against what is stored.
+
+No header can hold its first character, so no client can ask this.
+"""
+
+FAILED_STAGES = ("", "preprocess_data", "predict", "postprocess_data", "answer")
+"""Where an answer failed, by number: nowhere, in a stage, or when what came of them was written."""
+
+
+class Ask(NamedTuple):
+    """A request, on its way to a worker.
+
+    Attributes
+    ----------
+    id
+        Its number; 0 is none.
+    deadline
+        When nobody waits for the answer any more, by ``time.monotonic``.
+    content_type
+        As the client sent it; empty where it said nothing.
+    body
+        What it sent; valid until the next ask is received.
+    """
+
+    id: int
+    deadline: float
+    content_type: str
+    body: memoryview
+
+
+class Answer(NamedTuple):
+    """An answer, on its way back.
+
+    Attributes
+    ----------
+    id
+        That of the ask.
+    status
+        The HTTP status.
+    stage
+        Where it failed, one of `FAILED_STAGES`.
+    content_type, body
+        What the client gets; ``application/json`` is left empty.
+    seconds
+        How long preprocess, predict and postprocess took.
+    """
+
+    id: int
+    status: int
+    stage: str
+    content_type: bytes
+    body: bytes
+    seconds: tuple[float, float, float]
+
+
+def packet_pair() -> tuple[socket.socket, socket.socket]:
+    """Make two sockets for packets, connected to each other."""
+    one, other = socket.socketpair(socket.AF_UNIX, _PACKETS)
+    for end in (one, other):
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            with contextlib.suppress(OSError):  # as much as the system gives; a packet of INLINE bytes always fits
+                end.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
+    return one, other
+
+
+def pack_ask(number: int, deadline: float, content_type: bytes, body: bytes | bytearray) -> bytes:
+    """Write an ask whose body is small."""
+    return b"".join((_ASK.pack(number, deadline, 0, len(content_type)), content_type, body))
+
+
+def send_in_file(
+    asks: socket.socket, number: int, deadline: float, content_type: bytes, body: bytes | bytearray
+) -> None:
+    """Send an ask whose body is large: the worker gets a file that only it and this process know.
+
+    Raises
+    ------
+    BlockingIOError
+        The socket is full; nothing was sent.
+    OSError
+        The file could not be written, or nobody reads any more.
+    """
+    with _unnamed_file() as file:
+        left = memoryview(body)
+        while left:
+            left = left[os.write(file, left) :]
+        packet = _ASK.pack(number, deadline, 1, len(content_type)) + content_type
+        socket.send_fds(asks, [packet], [file])
+
+
+@contextlib.contextmanager
+def _unnamed_file() -> Iterator[int]:
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("vessl_nb")
+        try:
+            yield file
+        finally:
+            os.close(file)
+        return
+    with tempfile.TemporaryFile() as temporary:
+        yield temporary.fileno()
+
+
+class AskReader:
+    """Receives asks, in a worker.
+
+    Parameters
+    ----------
+    asks
+        The socket that all workers of a version share.
+    note
+        The memory in which the front reads at which ask this worker is, `Slots.note`.
+    """
+
+    def __init__(self, asks: socket.socket, note: memoryview) -> None:
+        asks.setblocking(True)  # as the standard library has it
+        self._receive = asks.recvmsg_into
+        self._buffer = bytearray(_LARGEST_PACKET)
+        self._view = memoryview(self._buffer)
+        self._note = note
+        # A packet begins with the number, and is received right into the note: between taking an ask and noting it
+        # this process could be killed, and nobody would know whose it was.
+        self._buffers: list[memoryview | bytearray] = [note, self._buffer]
+        self._room = socket.CMSG_SPACE(struct.calcsize("i"))
+
+    def next(self) -> Ask | None:
+        """Wait for the next ask; None where there will be none any more."""
+        length, extra, _, _ = self._receive(self._buffers, self._room)
+        if not length:
+            return None
+        (number,) = _SLOT.unpack(self._note)
+        deadline, is_file, type_length = _AFTER_NUMBER.unpack_from(self._buffer)
+        start = _AFTER_NUMBER.size + type_length
+        content_type = bytes(self._view[_AFTER_NUMBER.size : start]).decode("latin-1") if type_length else ""
+        body = self._view[start : length - _SLOT.size] if not is_file else _map_file(extra)
+        return Ask(number, deadline, content_type, body)
+
+
+def _map_file(extra: list[tuple[int, int, bytes]]) -> memoryview:
+    (_, _, descriptor) = extra[0]
+    file = struct.unpack("i", descriptor[:4])[0]
+    try:
+        return memoryview(mmap.mmap(file, 0, access=mmap.ACCESS_READ))
+    finally:
+        os.close(file)
+
+
+def pack_answer(answer: Answer) -> list[bytes]:
+    """Write an answer, in parts."""
+    number, status, stage, content_type, body, seconds = answer
+    length = len(content_type) + len(body)
+    if length >= 1 << 32:
+        raise OverflowError(length)
+    head = _ANSWER.pack(length, number, status, FAILED_STAGES.index(stage), len(content_type), *seconds)
+    return [head, content_type, body]
+
+
+class AnswerReader:
+    """Takes a stream of answers apart, in the front."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, part: bytes, answered: Callable[[Answer], Any]) -> None:
+        """Take in what arrived, and hand over each answer that is complete."""
+        buffer = self._buffer
+        buffer += part
+        start, end = 0, len(buffer)
+        while end - start >= _ANSWER.size:
+            length, number, status, stage, type_length, first, second, third = _ANSWER.unpack_from(buffer, start)
+            middle = start + _ANSWER.size + type_length
+            stop = start + _ANSWER.size + length
+            if stop > end:
+                break
+            content_type = bytes(buffer[start + _ANSWER.size : middle]) if type_length else b""
+            body = bytes(buffer[middle:stop])
+            start = stop
+            answered(Answer(number, status, FAILED_STAGES[stage], content_type, body, (first, second, third)))
+        del buffer[:start]
+
+
+class Slots:
+    """Memory in which it stands at which ask each worker is, and the front reads it.
+
+    Parameters
+    ----------
+    file
+        A descriptor of its file; None makes a new one.
+    """
+
+    COUNT = 512
+    """How many workers there may be."""
+
+    def __init__(self, file: int | None = None) -> None:
+        with contextlib.ExitStack() as stack:
+            if file is None:
+                file = stack.enter_context(_unnamed_file())
+                os.ftruncate(file, self.COUNT * _SLOT.size)
+                self.file = os.dup(file)
+            else:
+                self.file = file
+            self._memory = mmap.mmap(self.file, self.COUNT * _SLOT.size)
+
+    def note(self, worker: int) -> memoryview:
+        """Give a worker's part of it."""
+        return memoryview(self._memory)[worker * _SLOT.size : (worker + 1) * _SLOT.size]
+
+    def read(self, worker: int) -> int:
+        """Tell at which ask a worker was last; 0 for none."""
+        number: int = _SLOT.unpack_from(self._memory, worker * _SLOT.size)[0]
+        return number
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+        os.close(self.file)
