@@ -14,7 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-NAMES = ("quickstart", "what_ships", "torch_model", "artifacts_and_props")
+NAMES = ("quickstart", "serving", "what_ships", "torch_model", "artifacts_and_props")
 
 
 def refresh(name):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAGICS = {
     "vessl_runner", "vessl_preview", "vessl_captures", "vessl_register", "vessl_check", "vessl_versions", "vessl_load",
-    "vessl_alias",
+    "vessl_alias", "vessl_serve", "vessl_stop",
 }  # fmt: skip
 
 

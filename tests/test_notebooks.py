@@ -37,8 +37,9 @@ def outputs(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-def test_there_are_four():
-    assert [path.stem for path in NOTEBOOKS] == ["artifacts_and_props", "quickstart", "torch_model", "what_ships"]
+def test_there_are_five():
+    names = ["artifacts_and_props", "quickstart", "serving", "torch_model", "what_ships"]
+    assert [path.stem for path in NOTEBOOKS] == names
 
 
 def test_the_text_and_the_notebook_agree(path, notebook):

@@ -19,6 +19,7 @@ SEEN = {
     "quickstart": ("%vessl_versions", TABLE, ["digits:1", "digits:2", "challenger", "champion"]),
     "torch_model": ("%vessl_versions", TABLE, ["digit_net:1", "digit_net:2", "champion"]),
     "artifacts_and_props": ("%vessl_versions", TABLE, ["petals:1@2"]),
+    "serving": ("server = %vessl_serve", ".vessl-serve", ["wine:champion", "Stopped", "Call it"]),
     "what_ships": ("%vessl_check", ".vnb-report", ["furnished_rents:1", "passed in a clean process, 1 sample"]),
 }
 RAISED = {"quickstart": ["PreviewFailed"], "what_ships": ["UndefinedName", "CheckFailed"]}
@@ -58,9 +59,11 @@ def test_the_preview_stands_side_by_side(notebook):
 
 def test_what_it_is_about_can_be_seen(notebook):
     cell, part, words = SEEN[notebook.name]
+    from playwright.sync_api import expect
+
     shown = notebook.cell(cell).locator(part).first
-    shown.wait_for()
-    assert [word for word in words if word not in shown.inner_text()] == []
+    for word in words:
+        expect(shown).to_contain_text(word)
 
 
 def test_a_failed_stage_is_red_and_holds_its_error(notebook):

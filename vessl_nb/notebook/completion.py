@@ -11,6 +11,7 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 
 from vessl_nb.errors import VesslError
 from vessl_nb.notebook.candidates import models_in, runners_in
+from vessl_nb.notebook.serve_magics import running_servers
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -82,6 +83,7 @@ def _values(magics: VesslMagics, what: str) -> Iterable[str]:
         "artifacts": lambda: _data_in(variables),
         "repository": lambda: _references(with_versions=False),
         "reference": lambda: _references(with_versions=True),
+        "server": lambda: [server.reference for server in running_servers()],
         "alias": lambda: [alias for state in _repositories() for alias in state.aliases],
     }
     return offers.get(what, list)()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from vessl_nb.notebook.registry_magics import RegistryMagics
 from vessl_nb.notebook.runner_magics import RunnerMagics
+from vessl_nb.notebook.serve_magics import ServeMagics
+
+_PARTS = (RunnerMagics, RegistryMagics, ServeMagics)
 
 
-class VesslMagics(RunnerMagics, RegistryMagics):
+class VesslMagics(RunnerMagics, RegistryMagics, ServeMagics):
     """The magics of vessl_nb."""
 
     # What IPython's decorator of classes collects, it collects for each class apart.
-    magics = {kind: RunnerMagics.magics[kind] | RegistryMagics.magics[kind] for kind in ("line", "cell")}  # noqa: RUF012  # as IPython declares it
+    magics = {  # noqa: RUF012  # as IPython declares it
+        kind: {name: magic for part in _PARTS for name, magic in part.magics[kind].items()} for kind in ("line", "cell")
+    }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import operator
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -20,6 +19,7 @@ from vessl_nb.errors import VesslError
 from vessl_nb.faces.html import counted, one_line
 from vessl_nb.faces.versions import versions_html, versions_text
 from vessl_nb.notebook.live import Attempts, error_words, show_live
+from vessl_nb.notebook.static_files import read_static
 from vessl_nb.notebook.versions_code import loading_code
 from vessl_nb.notebook.versions_details import comparison_html, details_html
 from vessl_nb.notebook.versions_history import History
@@ -36,14 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
-
-_STATIC = Path(__file__).parent / "static"
-
-
-def _read(name: str) -> str:
-    """Read what the front end runs, without indents: it is part of the state that a notebook may save."""
-    return "\n".join(line.strip() for line in (_STATIC / name).read_text().splitlines())
-
 
 _MOST_SELECTED = 2
 _MOST_NAMED = 3
@@ -88,8 +80,8 @@ class VersionsTable(anywidget.AnyWidget):
         What its output in a notebook names it by: the front end finds the cell it stands below with it.
     """
 
-    _esm = _read("versions_table.js")
-    _css = _read("versions_table.css")
+    _esm = read_static("elements.js", "versions_table.js")
+    _css = read_static("versions_table.css")
 
     page = traitlets.Dict().tag(sync=True)
     said = traitlets.Dict().tag(sync=True)

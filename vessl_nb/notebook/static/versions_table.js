@@ -6,17 +6,6 @@ const SHOWN = { current: "Not archived", archived: "Archived", all: "All" };
 const BELOW = ", below the table.";
 const PATIENCE = 1500;  // milliseconds before a silent kernel is spoken of
 
-function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, value);
-  }
-  element.append(...children.flat(2).filter((child) => child != null && child !== ""));
-  return element;
-}
-
 function ago(moment) {
   const seconds = (new Date(moment) - Date.now()) / 1000;
   const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? [];
@@ -60,23 +49,6 @@ function insertBelow(model, source) {
   if (place < 0) return false;
   notebook.insertCell(place + 1, { cell_type: "code", source });
   return true;
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {  // not over plain http from another machine: then as it was done before there was a clipboard
-    const area = h("textarea", { class: "vt-hidden" });
-    area.value = text;
-    const focused = document.activeElement;
-    document.body.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    focused?.focus();
-    return copied;
-  }
 }
 
 function render({ model, el }) {
