@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peer_environments import compile_ours
 from platformdirs import user_cache_path
-from storage_peers.environments import OURS, compile_ours, label_of, make_environments
+from storage_peers.environments import OURS, label_of, make_environments
 
 if TYPE_CHECKING:
     from storage_peers.environments import Tool

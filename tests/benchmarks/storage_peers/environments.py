@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import peer_environments
+from peer_environments import make_environment, variables_of, why_not
 
 SCRIPTS = Path(__file__).parent
 
@@ -48,7 +48,7 @@ class Tool:
         (home / "tmp").mkdir(parents=True, exist_ok=True)
         return subprocess.run(
             [self.python, SCRIPTS / self.script, work, home, str(turn)],
-            env=_environment_of(home, keeps_path=self.python == sys.executable),
+            env=variables_of(home, self.python),
             cwd=home,
             capture_output=True,
             text=True,
@@ -74,65 +74,14 @@ def make_environments(folder: Path, say) -> list[Tool]:
     for tool in PEERS.values():
         name = tool.key if tool.key in ENVIRONMENTS else "torch"
         try:
-            python = _make(folder / name, ENVIRONMENTS[name], say)
+            python = make_environment(folder / name, ENVIRONMENTS[name], say)
         except subprocess.CalledProcessError as error:
-            lines = (error.stderr or "").strip().splitlines()
-            say(f"{tool.key} is left out: {lines[-1] if lines else error}")
+            say(f"{tool.key} is left out: {why_not(error)}")
             continue
         tools.append(Tool(tool.key, tool.packages, tool.script, str(python)))
     return tools
 
 
-def compile_ours() -> None:
-    """Compile vessl_nb to byte code, as pip has done with the others."""
-    spec = importlib.util.find_spec("vessl_nb")
-    if spec is not None and spec.submodule_search_locations:
-        _compile(sys.executable, spec.submodule_search_locations[0])
-
-
 def label_of(tool: Tool) -> str:
-    """Name a tool with its versions, as its own interpreter knows them."""
-    script = "import importlib.metadata, sys; print(*map(importlib.metadata.version, sys.argv[1:]))"
-    told = subprocess.run(
-        [tool.python, "-c", script, *tool.packages.values()], capture_output=True, text=True, check=True
-    )
-    versions = told.stdout.split()
-    return ", ".join(f"{name} {version}" for name, version in zip(tool.packages, versions, strict=True))
-
-
-def _make(folder: Path, requirements: list[str], say) -> Path:
-    python = folder / "bin" / "python"
-    marker = folder / "requirements.txt"
-    wanted = "\n".join([sys.version, *requirements])
-    if marker.exists() and marker.read_text() == wanted:
-        return python
-    say(f"Installing {', '.join(requirements)} ...")
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True, text=True)
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
-    subprocess.run(["nice", "-n", "10", python, *install], check=True, capture_output=True, text=True)
-    _compile(python, folder / "lib")
-    marker.write_text(wanted)
-    return python
-
-
-def _compile(python: Path | str, folder: Path | str) -> None:
-    # Some packages ship files that are no Python 3: that these do not compile is no matter.
-    subprocess.run(["nice", "-n", "10", python, "-m", "compileall", "-qq", folder], check=False, capture_output=True)
-
-
-def _environment_of(home: Path, *, keeps_path: bool) -> dict[str, str]:
-    """Give a child's environment variables: everything it writes is in its folder, and it tells nobody of its use."""
-    kept = {name: value for name, value in os.environ.items() if keeps_path or name != "PYTHONPATH"}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return kept | {
-        "VESSL_NB_REGISTRY": str(home / "registry"),
-        "VESSL_NB_CACHE": str(home / "cache"),
-        "BENTOML_HOME": str(home / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "GIT_PYTHON_REFRESH": "quiet",
-        "PINS_CACHE_DIR": str(home / "pins_cache"),
-        "TMPDIR": str(home / "tmp"),
-    }
+    """Name a tool with its versions."""
+    return peer_environments.label_of(tool.python, tool.packages)
