@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from IPython.core.interactiveshell import InteractiveShell
     from notebook_shell import Notebook
     from real_kernel import Kernel
 
@@ -52,10 +53,9 @@ def anew(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
-    """Give a shell with nothing loaded."""
+def plain_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """Give IPython's own shell, with nothing loaded, in a folder that is empty."""
     from IPython.core.interactiveshell import InteractiveShell
-    from notebook_shell import Notebook
     from traitlets.config import Config
 
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
@@ -66,16 +66,24 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     config.InteractiveShell.colors = "nocolor"
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(config=config)
-    yield Notebook(shell)
+    yield shell
     atexit.unregister(shell.atexit_operations)  # a third of a second each
     InteractiveShell.clear_instance()
     sys.modules["__main__"] = main
 
 
 @pytest.fixture
+def bare(plain_shell: InteractiveShell) -> Notebook:
+    """Give a shell with nothing loaded."""
+    from notebook_shell import Notebook
+
+    return Notebook(plain_shell)
+
+
+@pytest.fixture
 def notebook(bare: Notebook) -> Notebook:
     """Give a shell with the magics, a model and a runner that nobody has marked."""
-    from notebook_shell import MODEL, RUNNER
+    from usual_cells import MODEL, RUNNER
 
     bare("%load_ext vessl_nb\nimport vessl_nb as vessl")
     bare(MODEL)

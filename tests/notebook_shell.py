@@ -11,21 +11,6 @@ from IPython.utils.capture import capture_output
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-MODEL = """
-class Scale:
-    def __init__(self, factor): self.factor = factor
-    def predict(self, data): return [self.factor * x for x in data]
-clf = Scale(2)
-"""
-
-RUNNER = """
-class Iris(vessl.RunnerBase):
-    @staticmethod
-    def preprocess_data(data): return data["x"]
-    @staticmethod
-    def predict(model, data): return model.predict(data)
-"""
-
 
 @dataclass
 class Ran:

@@ -8,25 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.manager import KernelManager
+from usual_cells import MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETUP = """
-import vessl_nb as vessl
-class Scale:
-    def __init__(self, factor): self.factor = factor
-    def predict(self, data): return [self.factor * x for x in data]
-clf = Scale(2)
-"""
-
-RUNNER = """
-class Iris(vessl.RunnerBase):
-    @staticmethod
-    def preprocess_data(data): return data["x"]
-    @staticmethod
-    def predict(model, data): return model.predict(data)
-"""
+SETUP = f"import vessl_nb as vessl\n{MODEL}"
 
 ADDRESS_OR_TIME = re.compile(r"0x[0-9a-f]{5,}|\d\d:\d\d|\d ?(µs|ms|s)\b")
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from real_kernel import RUNNER
+from usual_cells import RUNNER
 
 import vessl_nb as vessl
 

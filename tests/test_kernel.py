@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
-from real_kernel import ADDRESS_OR_TIME, RUNNER, Kernel
+from real_kernel import ADDRESS_OR_TIME, Kernel
+from usual_cells import RUNNER
 
 SCRIPTS = Path(sys.executable).parent
 

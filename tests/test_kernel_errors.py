@@ -6,7 +6,8 @@ import re
 import time
 
 import pytest
-from real_kernel import ADDRESS_OR_TIME, RUNNER
+from real_kernel import ADDRESS_OR_TIME
+from usual_cells import RUNNER
 
 
 @pytest.mark.parametrize(

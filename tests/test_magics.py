@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from notebook_shell import RUNNER
+from usual_cells import RUNNER
 
 import vessl_nb as vessl
 from vessl_nb.belongings import RunnerPreview

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
 import math
 import re
@@ -14,10 +13,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
-from traitlets.config import Config
 
 import vessl_nb as vessl
 from vessl_nb.belongings import RunnerPreview, RunnerPreviews
@@ -58,21 +55,10 @@ class Scaling(vessl.RunnerBase):
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
+def shell(plain_shell):
     """Give a shell with the magics loaded."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.chdir(tmp_path)
-    main = sys.modules["__main__"]
-    config = Config()
-    config.HistoryManager.enabled = False  # its sqlite file would stay open
-    config.InteractiveShell.colors = "nocolor"
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(config=config)
-    shell.run_cell(FIRST, store_history=True).raise_error()
-    yield shell
-    atexit.unregister(shell.atexit_operations)
-    InteractiveShell.clear_instance()
-    sys.modules["__main__"] = main
+    plain_shell.run_cell(FIRST, store_history=True).raise_error()
+    return plain_shell
 
 
 def scaling(factor="2", label="a", body="pass"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import html
 import json
 import re
@@ -14,9 +13,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config
+from usual_cells import MODEL, RUNNER
 
 import vessl_nb as vessl
 from vessl_nb.errors import InvalidArgument, VesslError
@@ -28,23 +26,7 @@ from vessl_nb.notebook.form_work import Work
 from vessl_nb.notebook.magics import VesslMagics
 from vessl_nb.progress import progress, shown_by
 
-SETUP = """
-%load_ext vessl_nb
-import time
-import vessl_nb as vessl
-
-class Scale:
-    def __init__(self, factor): self.factor = factor
-    def predict(self, data): return [self.factor * x for x in data]
-clf = Scale(2)
-"""
-RUNNER = """
-class Iris(vessl.RunnerBase):
-    @staticmethod
-    def preprocess_data(data): return data["x"]
-    @staticmethod
-    def predict(model, data): return model.predict(data)
-"""
+SETUP = f"%load_ext vessl_nb\nimport time\nimport vessl_nb as vessl\n{MODEL}"
 SLOW = """
 class Slow(vessl.RunnerBase):
     @staticmethod
@@ -101,21 +83,11 @@ class Page:
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.chdir(tmp_path)
-    main = sys.modules["__main__"]
-    config = Config()
-    config.HistoryManager.enabled = False  # its sqlite file would stay open
-    config.InteractiveShell.colors = "nocolor"
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(config=config)
+def shell(plain_shell):
+    shell = plain_shell
     run(shell, SETUP)
     run(shell, RUNNER)
-    yield shell
-    atexit.unregister(shell.atexit_operations)  # a third of a second each
-    InteractiveShell.clear_instance()
-    sys.modules["__main__"] = main
+    return shell
 
 
 def run(shell, cell):
