@@ -509,3 +509,8 @@ gc.collect()
 def test_what_registering_leaves_behind_is_collected_in_peace():
     done = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_tensor_without_memory_is_refused_as_torch_refuses_it():
+    with pytest.raises(VesslError, match="ZeroTensor is not serializable"):
+        vessl.register_model("weights", None, make_runner(), torch._efficientzerotensor(3))

@@ -56,8 +56,13 @@ def _is_plain(tensor: Any) -> bool:
         and tensor.device.type != "meta"
         and tensor.is_leaf
         and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg() or tensor.is_nested)
+        and not (tensor._is_zerotensor() or _has_names(tensor))  # noqa: SLF001  # such as no memory is behind
         and not (vars(tensor) or tensor._backward_hooks)  # noqa: SLF001  # as torch's own saving asks
     )
+
+
+def _has_names(tensor: Any) -> bool:
+    return hasattr(tensor, "has_names") and bool(tensor.has_names())  # until torch 2.12
 
 
 def _bytes_of(untyped: Any) -> memoryview:
