@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from vessl_nb.capture.dependencies import dependency_closure
 from vessl_nb.capture.distributions import distribution_of
+from vessl_nb.capture.instances import decode_input
 from vessl_nb.definitions import load_code
 from vessl_nb.errors import CannotLoad, StageError, own_lines
 from vessl_nb.loading import load_manifest
@@ -30,7 +31,7 @@ from vessl_nb.manifest import Manifest  # msgspec reads the annotations as the p
 from vessl_nb.stages import answer
 from vessl_nb.storage.blobs import Blobs
 from vessl_nb.storage.folder import Folder
-from vessl_nb.values.encoding import decode, encode_loosely
+from vessl_nb.values.encoding import encode_loosely
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +165,7 @@ def _try(
         runner, model = load_manifest(request.manifest, blobs, from_source=from_source)
         for encoded in request.samples:
             sample += 1
-            outputs.append([encode_loosely(answer(runner, model, decode(encoded))) for _ in range(times)])
+            outputs.append([encode_loosely(answer(runner, model, decode_input(runner, encoded))) for _ in range(times)])
     except Exception as error:  # noqa: BLE001  # whatever the user's code raises is told
         return _describe(error, sample)
     return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vessl_nb.capture.instances import decode_input
 from vessl_nb.errors import CheckFailed, Damaged, InvalidArgument, NotFound
 from vessl_nb.faces.check import check_text
 from vessl_nb.faces.html import counted, size_words
@@ -24,8 +25,8 @@ from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.purge import purge
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import check_face, find_version
-from vessl_nb.values.encoding import decode, encode_loosely
 from vessl_nb.values.secrets import mask_secrets
+from vessl_nb.values.sent import as_sent
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -85,10 +86,13 @@ def check_version(chosen: Namespace) -> None:
 
 def run_version(chosen: Namespace) -> None:
     """Load a version and answer one request."""
-    data = decode(_read_json(chosen.input))  # what `show` or a manifest says of an example can be sent again
+    given = _read_json(chosen.input)
     with contextlib.redirect_stdout(sys.stderr):  # what the model prints is no part of the answer
-        answer = load(chosen.reference).run(data)
-    _say(json.dumps(encode_loosely(_plain(answer)), ensure_ascii=False))
+        model = load(chosen.reference)
+        # What `show` or a manifest says of an example can be sent again.
+        answer = model.run(decode_input(model.runner, given))
+    sent = msgspec.json.encode(as_sent(answer, "answer"))  # as a server answers
+    _say(msgspec.json.format(sent, indent=0).decode())
 
 
 def move_alias(chosen: Namespace) -> None:
@@ -183,15 +187,6 @@ def _shortened(value: Any) -> str:
 def _printable(text: str) -> str:
     """Leave out what would steer a terminal: somebody else may have written it."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
-
-
-def _plain(value: Any) -> Any:
-    """Write arrays, tensors and their scalars as plain numbers and lists, wherever they are in an answer."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _say(text: str) -> None:

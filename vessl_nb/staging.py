@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.capture.artifacts import find_artifacts
+from vessl_nb.capture.instances import decode_input
 from vessl_nb.capture.inventory import refuse, remarks_on_source, take_inventory, undefined_in, unpicklable_in, warn
 from vessl_nb.capture.names import find_names
 from vessl_nb.capture.origin import find_origin, package_versions
@@ -37,7 +38,7 @@ from vessl_nb.spelling import choose_by_skin
 from vessl_nb.stages import answer
 from vessl_nb.storage.disk import copy_file
 from vessl_nb.storage.pickling import LARGE_PIECE
-from vessl_nb.values.encoding import decode, encode, encode_loosely
+from vessl_nb.values.encoding import encode, encode_loosely
 from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _stage(
         full_name(type(instance)) if is_pickled else "",
         props,
         examples,
-        lambda sample: encode_loosely(answer(runner, model, decode(sample))),
+        lambda sample: encode_loosely(answer(runner, model, decode_input(runner, sample))),
         captured,
         inventory,
         source,

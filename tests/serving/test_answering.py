@@ -12,6 +12,8 @@ import fractions
 import io
 import json
 import math
+import pathlib
+import time
 import uuid
 import zoneinfo
 from typing import Any, NamedTuple
@@ -29,6 +31,7 @@ from PIL import Image
 from vessl_nb.errors import NotSendable, VesslError
 from vessl_nb.runner import RunnerBase
 from vessl_nb.serving.answering import make_writer
+from vessl_nb.serving.asking import write_data
 from vessl_nb.values.encoding import encode_loosely
 from vessl_nb.values.schema import schema_of
 
@@ -298,6 +301,32 @@ def test_what_cannot_be_written_is_named_with_the_way_to_it(value, path, kind):
     assert isinstance(caught.value, VesslError)
 
 
+def test_what_a_client_cannot_send_is_called_data_and_is_to_be_sent_otherwise():
+    with pytest.raises(NotSendable) as caught:
+        write_data({"x": [1, lambda: 0]})
+    assert caught.value.what == 'data["x"][1] is a function, which has no form in JSON.'
+    assert caught.value.next_step == "Send numbers, text, lists, dicts, arrays, frames or bytes."
+    with pytest.raises(NotSendable, match="data is an image") as caught:
+        write_data(Image.new("F", (1, 1)))
+    assert caught.value.next_step.startswith("Send ")
+
+
+def test_a_key_that_cannot_be_written_is_said_to_be_one():
+    with pytest.raises(NotSendable) as caught:
+        write({"a": {Thing(): 1}})
+    assert caught.value.path == 'answer["a"].keys()'
+
+
+def test_one_odd_key_does_not_make_a_large_answer_slow():
+    plain, odd = [{key: [float(number) for number in range(300_000)]} for key in ("a", ("a",))]
+    seconds = []
+    for answer in (plain, odd):
+        begun = time.perf_counter()
+        write(answer)
+        seconds.append(time.perf_counter() - begun)
+    assert seconds[1] < 10 * seconds[0] + 0.05
+
+
 def test_an_answer_that_contains_itself_is_refused_not_followed_for_ever():
     cycle: list[Any] = []
     cycle.append({"again": cycle})
@@ -344,6 +373,35 @@ def test_an_array_fits_where_a_list_is_declared():
 def test_fields_that_pydantic_does_not_write_are_written_as_everywhere_else():
     answer = Loose(raw=b"\xff\x00", array=np.arange(2))
     assert json.loads(make_writer(TypedLoose)(answer)[0]) == {"raw": "/wA=", "array": [0, 1]}
+
+
+class Held(pydantic.BaseModel):
+    raw: bytes
+    home: pathlib.PurePosixPath = pathlib.PurePosixPath("a")
+
+
+class HeldAny(pydantic.BaseModel):
+    raw: bytes
+    other: Any = None
+
+
+class TypedHeld(RunnerBase[Any, Held]):
+    pass
+
+
+class TypedHeldAny(RunnerBase[Any, HeldAny]):
+    pass
+
+
+@given(st.binary(max_size=4))
+@settings(deadline=None, derandomize=True)
+def test_bytes_in_an_answer_of_a_declared_type_are_base64_whatever_is_in_them(content):
+    text = base64.b64encode(content).decode()
+    assert json.loads(make_writer(TypedHeld)(Held(raw=content))[0]) == {"raw": text, "home": "a"}
+    assert json.loads(make_writer(TypedHeld)({"raw": content})[0]) == {"raw": text, "home": "a"}
+    other = [content, math.nan, {"inside": content}]
+    expected = {"raw": text, "other": [text, None, {"inside": text}]}
+    assert json.loads(make_writer(TypedHeldAny)(HeldAny(raw=content, other=other))[0]) == expected
 
 
 class Picky(pydantic.BaseModel):

@@ -57,7 +57,7 @@ def test_bytes_are_sent_as_they_are(serve_from_shelf):
     [
         {"port": -1}, {"port": 70_000}, {"port": "8000"}, {"workers": 0}, {"workers": True}, {"workers": 10_000},
         {"queue": -1}, {"timeout": 0}, {"timeout": float("nan")}, {"timeout": float("inf")}, {"timeout": "1"},
-        {"token": "a\nb"}, {"token": "é"},
+        {"token": "a\nb"}, {"token": "é"}, {"token": " outer"}, {"token": "outer "},
     ],
     ids=str,
 )  # fmt: skip

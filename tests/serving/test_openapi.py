@@ -92,6 +92,7 @@ def test_the_document_is_valid_openapi_with_and_without_a_token(has_token):
         "/health/live",
         "/health/ready",
         "/metadata",
+        "/recent",
         "/metrics",
         "/openapi.json",
         "/docs",
@@ -120,6 +121,19 @@ def test_the_input_schema_is_the_one_that_requests_are_held_against():
     assert component(document, "Input").is_valid({"x": [1, 2.5]})
     assert not component(document, "Input").is_valid({"x": [None]})
     assert not component(document, "Input").is_valid({})
+
+
+@pytest.mark.parametrize("sample", [{"n": 1050, "x": np.array([1.0, np.nan]), "f": float("nan")}])
+def test_an_inferred_input_takes_floats_for_integers_and_null_for_nan(sample):
+    schema = schema_of([encode_loosely(sample)])
+    document = check_document(openapi_of(msgspec.structs.replace(IRIS, signature=Signature(input=schema))))
+    taken = component(document, "Input")
+    taken.validate(sent({"n": 1050.5, "x": [1.0, None], "f": None}))
+    assert not taken.is_valid({"n": None, "x": [1.0], "f": 1})
+    assert not taken.is_valid({"n": 1, "x": ["a"], "f": 1})
+    assert schema["properties"]["n"] == {"type": "integer"}  # what is stored says what the sample had
+    declared = openapi_of(msgspec.structs.replace(IRIS, signature=Signature(input=schema), input_is_declared=True))
+    assert not component(declared, "Input").is_valid({"n": 1050.5, "x": [1.0], "f": 1})
 
 
 def test_an_inferred_answer_may_lack_names_and_have_null_for_nan_and_says_that_it_is_inferred():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 from small_runners import Adds, Imports
 
@@ -61,6 +62,11 @@ def test_a_model_is_served_by_its_number(registered):
     with vessl.serve_model("iris", 1) as server:
         assert (server.reference, server.version) == ("iris:1", "iris:1")
         assert server.predict(2) == 3
+
+
+def test_a_number_may_be_numpys_own(registered):
+    with vessl.serve_model("iris", np.int64(1)) as server:
+        assert server.predict(41) == 42
 
 
 def test_of_another_organization_as_well():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vessl_nb.capture.pydantic_bytes import make_schema_generator
 from vessl_nb.errors import NotSendable
 from vessl_nb.faces.html import counted, one_line
 from vessl_nb.runner import InputType, OutputType, RunnerBase
@@ -107,7 +108,8 @@ def _declare_with_pydantic(pydantic: Any, declared: Any, side: str) -> Declarati
     schema: dict[str, Any] = {}
     with suppress(Exception):  # what it validates without a schema for it, the samples describe
         # The modes differ: what comes in may leave out what has a default.
-        schema = adapter.json_schema(mode="validation" if side == "input" else "serialization")
+        mode = "validation" if side == "input" else "serialization"
+        schema = adapter.json_schema(mode=mode, schema_generator=make_schema_generator())
 
     def problem_with(data: Any) -> str:
         if isinstance(declared, type) and _is_object(data) and data["class"] not in _family_of(declared):

@@ -147,7 +147,7 @@ def warn(remarks: Sequence[str]) -> None:
     outside = [level for level, module in calls if not module.startswith("vessl_nb")]
     level = next((level for level, module in calls if module == "__main__"), outside[0] if outside else 1)
     for remark in remarks:
-        warnings.warn(remark, stacklevel=level)
+        warnings.warn(mask_secrets(remark), stacklevel=level)
 
 
 def remarks_on_source(text: str) -> list[str]:

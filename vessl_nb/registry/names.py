@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,19 +107,23 @@ def check_name(what: str, name: object) -> str:
 
 
 def check_number(number: object) -> int:
-    """Hold the number of a model against the rule, and give it back.
+    """Hold the number of a model against the rule, and give it back as Python's own.
 
     Raises
     ------
     InvalidArgument
         It is no integer from 1 up.
     """
-    if type(number) is not int or number < 1:  # True is an int to Python, and 1.0 is in a dictionary that has 1
+    try:
+        index = 0 if isinstance(number, bool) else operator.index(number)  # type: ignore[arg-type]  # it is what is found out
+    except TypeError:  # 1.0, say
+        index = 0
+    if index < 1:
         raise InvalidArgument(
             f"model_number is {number!r}.",
             "Give the number of an existing model: 1, 2, 3 ... Where a model is registered, None makes a new one.",
         )
-    return number
+    return index
 
 
 def check_text(what: str, text: object) -> str:

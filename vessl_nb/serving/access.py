@@ -1,4 +1,4 @@
-"""Who may ask: the token, and pages of other sites."""
+"""Who may ask: the token, pages of other sites, and the name that the server is asked by."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import os
 import secrets
 
 _LOCAL = {"localhost"}
+_MOST_HOSTS = 64
 
 
 def is_local(host: str) -> bool:
@@ -35,6 +37,9 @@ class Access:
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
+        # Who knows the token may ask by any name. On a hub, other machines' browsers ask by the hub's.
+        self._takes_any_host = bool(token) or "JUPYTERHUB_SERVICE_PREFIX" in os.environ
+        self._good_hosts = {b""}  # a browser always says by which name it asks
 
     @property
     def needs_token(self) -> bool:
@@ -55,6 +60,27 @@ class Access:
         elif scheme.lower() != b"bearer":
             return False
         return hmac.compare_digest(given, self._token)
+
+    def takes_host(self, host: bytes) -> bool:
+        """Tell whether a request may ask by a name: without a token, only by one of this machine's own.
+
+        A page's own name may be made to lead here (DNS rebinding): to a browser this server then is that page's site.
+
+        Parameters
+        ----------
+        host
+            The header of that name; empty where there is none.
+        """
+        return self._takes_any_host or host in self._good_hosts or self._is_own(host)
+
+    def _is_own(self, host: bytes) -> bool:
+        text = host.decode("latin-1").lower()
+        name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+        if not (is_local(name) or name.endswith(".localhost")):
+            return False
+        if len(self._good_hosts) < _MOST_HOSTS:
+            self._good_hosts.add(host)
+        return True
 
     @staticmethod
     def is_foreign(origin: bytes, host: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.capture.declared_types import declared_types, type_name
+from vessl_nb.capture.pydantic_bytes import make_base64_serializer, make_base64_validator, may_hold_anything
 from vessl_nb.errors import NotSendable
 from vessl_nb.faces.html import one_line
-from vessl_nb.serving.declared import adapter_of, errors_of
+from vessl_nb.serving.declared import errors_of, pydantic_adapter_of
 from vessl_nb.values.sent import as_sent, open_value
 from vessl_nb.values.sent_libraries import png_of
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 Writer = Callable[[Any], tuple[bytes, str]]
 """Makes a body, and its content type, of what a runner returned."""
+
+_Encode = Callable[[Any], bytes]
 
 JSON = "application/json"
 _ANY_BYTES = "application/octet-stream"
@@ -38,7 +42,7 @@ def make_writer(runner_cls: Runner) -> Writer:
 
     Bytes and images are the body as they are, an image as a PNG file. Everything else is JSON, as
     `vessl_nb.values.sent` describes it; an answer of the type that the runner declares for its output, if pydantic
-    knows it, is validated, and written as pydantic writes that type, with its aliases.
+    knows it, is validated, and written as pydantic writes that type, with its aliases, but with bytes as base64.
 
     Parameters
     ----------
@@ -53,9 +57,25 @@ def make_writer(runner_cls: Runner) -> Writer:
         other than pydantic's errors, goes through.
     """
     declared = declared_types(runner_cls)[1]
-    adapter = adapter_of(declared)
-    encode = _encode_anything if adapter is None else _typed(adapter, declared)
+    adapter = pydantic_adapter_of(declared)
+    plainly = _plainly("answer", "Return")
+    return _writer(plainly if adapter is None else _typed(adapter, declared, plainly), "answer", "Return")
 
+
+def make_plain_writer(name: str, verb: str) -> Writer:
+    """Make what writes any value as `make_writer` has it, where nothing is declared.
+
+    Parameters
+    ----------
+    name
+        What the value is called where it cannot be written: ``data``, say.
+    verb
+        What is done with it: ``Send``, say.
+    """
+    return _writer(_plainly(name, verb), name, verb)
+
+
+def _writer(encode: _Encode, name: str, verb: str) -> Writer:
     def write(value: Any) -> tuple[bytes, str]:
         kind = type(value)
         if kind is not dict and kind is not list:
@@ -63,41 +83,45 @@ def make_writer(runner_cls: Runner) -> Writer:
                 return _as_bytes(value)
             pil_image = sys.modules.get("PIL.Image")
             if pil_image is not None and isinstance(value, pil_image.Image):
-                return _as_png(value)
+                return _as_png(value, name, verb)
         return encode(value), JSON
 
     return write
 
 
-_encode = msgspec.json.Encoder(enc_hook=open_value).encode
+def _plainly(name: str, verb: str) -> _Encode:
+    write = msgspec.json.Encoder(enc_hook=open_value).encode
+
+    def encode(value: Any) -> bytes:
+        try:
+            return write(value)
+        except Exception:  # noqa: BLE001  # what stands in the way is found out by another, slower way
+            return _encode_slowly(value, name, verb)
+
+    return encode
 
 
-def _encode_anything(value: Any) -> bytes:
-    try:
-        return _encode(value)
-    except Exception:  # noqa: BLE001  # what stands in the way is found out by another, slower way
-        return _encode_slowly(value)
-
-
-def _encode_slowly(value: Any) -> bytes:
+def _encode_slowly(value: Any, name: str, verb: str) -> bytes:
     """Write what msgspec alone does not, such as dicts whose keys are tuples, or say which part of it cannot be."""
     try:
-        return msgspec.json.encode(as_sent(value, "answer"))
+        return msgspec.json.encode(as_sent(value, name, verb))
     except NotSendable:
         raise
     except Exception as error:
         problem = one_line(f"{type(error).__name__}: {error}", _MOST_CHARACTERS)
         raise NotSendable(
-            f"The answer, a {type(value).__name__}, cannot be written as JSON: {problem}",
-            "Return numbers, text, lists, dicts, arrays, frames or bytes.",
-            path="answer",
+            f"The {name}, a {type(value).__name__}, cannot be written as JSON: {problem}",
+            f"{verb} numbers, text, lists, dicts, arrays, frames or bytes.",
+            path=name,
         ) from error
 
 
-def _typed(adapter: Any, declared: Any) -> Callable[[Any], bytes]:
+def _typed(adapter: Any, declared: Any, plainly: _Encode) -> _Encode:
     pydantic = sys.modules["pydantic"]
     # The adapter's own methods would only pass on what they are given, each time.
-    validate, dump = adapter.validator.validate_python, adapter.serializer.to_json
+    validate, validate_json = adapter.validator.validate_python, make_base64_validator(adapter).validate_json
+    serializer = make_base64_serializer(adapter)
+    is_open, write = may_hold_anything(adapter.core_schema), msgspec.json.Encoder(enc_hook=_open_typed).encode
 
     def encode(value: Any) -> bytes:
         try:
@@ -105,17 +129,29 @@ def _typed(adapter: Any, declared: Any) -> Callable[[Any], bytes]:
         except pydantic.ValidationError as error:
             # What a client would get for it may fit where the value itself does not: a list for an array.
             try:
-                fitting = adapter.validate_json(_encode_slowly(value))
+                fitting = validate_json(plainly(value))
             except (pydantic.ValidationError, NotSendable):
                 raise _misfit(error, declared) from error
+        # By alias, for so the schema of the output names the fields.
+        if is_open:
+            # In a field of any type, pydantic has bytes as text, where they happen to be text.
+            with contextlib.suppress(Exception):  # a field may hold what only its own type says how to write
+                return write(serializer.to_python(fitting, by_alias=True))
         try:
-            # By alias, for so the schema of the output names the fields.
-            written: bytes = dump(fitting, by_alias=True)
-        except Exception:  # noqa: BLE001  # a field may hold what pydantic does not write: an array, bytes of any kind
-            return _encode_slowly(adapter.dump_python(fitting, by_alias=True))
+            written: bytes = serializer.to_json(fitting, by_alias=True)
+        except Exception:  # noqa: BLE001  # it may hold what pydantic does not write, such as an array
+            return plainly(serializer.to_python(fitting, by_alias=True))
         return written
 
     return encode
+
+
+def _open_typed(value: Any) -> Any:
+    """Bring a value nearer to JSON that is of a type of pydantic's own, such as a URL, or that it knows, as a path."""
+    try:
+        return open_value(value)
+    except TypeError:
+        return sys.modules["pydantic_core"].to_jsonable_python(value)
 
 
 def _misfit(error: Any, declared: Any) -> NotSendable:
@@ -135,13 +171,13 @@ def _as_bytes(value: bytes | bytearray | memoryview) -> tuple[bytes, str]:
     return content, "image/webp" if is_webp else _ANY_BYTES
 
 
-def _as_png(value: Any) -> tuple[bytes, str]:
+def _as_png(value: Any, name: str, verb: str) -> tuple[bytes, str]:
     try:
         return png_of(value), "image/png"
     except Exception as error:  # images read their file only now, and of their mode there may be no PNG
         problem = one_line(f"{type(error).__name__}: {error}", _MOST_CHARACTERS)
         raise NotSendable(
-            f"The answer is an image that cannot be written as a PNG: {problem}",
-            "Return it in RGB, or the bytes of a file.",
-            path="answer",
+            f"The {name} is an image that cannot be written as a PNG: {problem}",
+            f"{verb} it in RGB, or the bytes of a file.",
+            path=name,
         ) from error

@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 
 from vessl_nb.errors import RequestFailed
-from vessl_nb.runner import TorchRunner
-from vessl_nb.serving.answering import JSON, make_writer
+from vessl_nb.serving.answering import JSON, make_plain_writer
 
 _MOST_ERRORS = 5
 
-write_data = make_writer(TorchRunner)  # which declares nothing
+write_data = make_plain_writer("data", "Send")
 """Makes a body, and its content type, of data."""
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vessl_nb.capture.instances import classes_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +20,58 @@ _MOST_COUNTED = 10_000  # pydantic lists all errors or none, and of a million it
 _SAID_BY_SAMPLES = frozenset({dict, list, tuple, str, bool, int, float, bytes, bytearray, object, Any})
 
 
+class Conversion:
+    """Makes instances of a declared type that pydantic does not know, or where the runner does not import pydantic.
+
+    Parameters
+    ----------
+    declared
+        The type.
+    """
+
+    def __init__(self, declared: Any) -> None:
+        self._declared = declared
+
+    def __call__(self, data: Any) -> Any:
+        """Make an instance of data, in which arrays and other values of a class of their own are there already.
+
+        Raises
+        ------
+        msgspec.ValidationError
+            It does not fit.
+        TypeError
+            It is no type that msgspec knows.
+        """
+        return msgspec.convert(data, self._declared, dec_hook=lambda _kind, value: value)
+
+
 def adapter_of(declared: Any) -> Any:
+    """Make what brings data to a declared type.
+
+    Parameters
+    ----------
+    declared
+        In of ``RunnerBase[In, Out]``.
+
+    Returns
+    -------
+    pydantic.TypeAdapter or Conversion
+        None where nothing is declared, where samples say more, or where nothing is known of the type.
+    """
+    adapter = pydantic_adapter_of(declared)
+    classes = classes_in(declared)
+    if adapter is not None or not classes or any(hasattr(kind, "model_fields") for kind in classes.values()):
+        return adapter
+    conversion = Conversion(declared)
+    with contextlib.suppress(msgspec.ValidationError):
+        try:
+            conversion(None)
+        except TypeError:  # two dataclasses as alternatives, say
+            return None
+    return conversion
+
+
+def pydantic_adapter_of(declared: Any) -> Any:
     """Make pydantic's adapter of a declared type.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,7 +31,7 @@ def metadata_of(front: Front) -> dict[str, Any]:
             "created": version.created,
             "description": version.description,
             "tags": version.tags,
-            "requirements": list(version.requirements),
+            "requirements": [_without_address(line) for line in version.requirements],
             "python": manifest.python,
             "signature": {"input": manifest.signature.input, "output": manifest.signature.output}
             if manifest.signature
@@ -47,13 +48,27 @@ def metadata_of(front: Front) -> dict[str, Any]:
         "following": {
             "reference": front.follows,
             "switched": front.switched,
-            "refused": {"reference": refused.reference, "why": mask_secrets(refused.why), "at": refused.at}
-            if refused
-            else None,
+            "refused": {"reference": refused.reference, "why": refused.why, "at": refused.at} if refused else None,
         }
         if front.follows
         else None,
     }
+
+
+def _without_address(requirement: str) -> str:
+    """Leave out of a requirement what only this machine is to know: paths, and passwords in addresses."""
+    name, at, rest = requirement.partition("@")
+    if not at:
+        return requirement
+    address, *marker = rest.strip().split(maxsplit=1)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets that are none of an address
+        return f"{name.strip()} @ …"
+    host = "" if parts.scheme.endswith("file") else parts.netloc.rpartition("@")[2]
+    # What follows the path is often a key: a signature, or a token.
+    where = f"{parts.scheme}://{host}{mask_secrets(parts.path)}" if host else f"…/{parts.path.rpartition('/')[2]}"
+    return " ".join([f"{name.strip()} @ {where}", *marker])
 
 
 def facts_of(front: Front) -> Facts:

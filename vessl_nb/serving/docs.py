@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vessl_nb.faces.html import escape, one_line, tag_list
 from vessl_nb.serving.docs_calling import draw_calls, draw_entries, draw_examples
 from vessl_nb.serving.docs_fields import list_fields
-from vessl_nb.serving.openapi import is_json
+from vessl_nb.serving.media_types import is_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

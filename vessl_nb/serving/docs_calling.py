@@ -7,7 +7,7 @@ from typing import Any
 
 from vessl_nb.faces.html import escape
 from vessl_nb.serving.docs_examples import URL, write_curl, write_json, write_python
-from vessl_nb.serving.openapi import is_json
+from vessl_nb.serving.media_types import answer_file_of, is_json
 
 
 def draw_examples(taken: dict[str, Any], given: dict[str, Any]) -> str:
@@ -91,7 +91,7 @@ def draw_calls(taken: dict[str, Any], given: dict[str, Any], *, has_token: bool)
     examples = list(_examples_of(taken).values())
     media_type = next(iter(taken))
     example = examples[0] if examples and is_json(media_type) else None
-    answer_file = "" if any(map(is_json, given)) else "answer.png" if "image/png" in given else "answer.bin"
+    answer_file = answer_file_of(given)
     calls = [
         (name, title, write(media_type, example, has_token=has_token, answer_file=answer_file))
         for name, title, write in (

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vessl_nb.faces.html import one_line
+from vessl_nb.serving.schema_parts import types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Schema = dict[str, Any]
+    from vessl_nb.serving.schema_parts import Schema
 
 _COMPONENTS = "#/components/schemas/"
 _MOST_FIELDS = 200
@@ -105,8 +106,8 @@ class _Fields:
             return _either([self.type_words(part, level + 1) for part in alternatives])
         if schema.get("contentEncoding") == "base64":
             is_image = schema.get("contentMediaType", "").startswith("image/")
-            return _either([f"{'image' if is_image else 'bytes'}, as base64", *_types_of(schema)[1:]])
-        words = [self._one_type(name, schema, level) for name in _types_of(schema)]
+            return _either([f"{'image' if is_image else 'bytes'}, as base64", *types_of(schema)[1:]])
+        words = [self._one_type(name, schema, level) for name in types_of(schema)]
         return _either(words or ["object" if "properties" in schema or "allOf" in schema else _ANYTHING])
 
     def _one_type(self, name: str, schema: Schema, level: int) -> str:
@@ -121,7 +122,7 @@ class _Fields:
             return "array"
         if inside.startswith("array of"):
             return "array of " + inside.replace("array", "arrays", 1)
-        return f"array of {_PLURALS.get(inside, inside)}"
+        return f"array of {' or '.join(_PLURALS.get(word, word) for word in inside.split(' or '))}"
 
     def _inside(self, schema: Any, name: str, within: tuple[str, ...]) -> Iterator[Field]:
         schema, reference = self._resolved(schema)
@@ -152,11 +153,6 @@ class _Fields:
             found = self._components.get(last.removeprefix(_COMPONENTS), {})
             schema = {**found, **beside}
         return (schema if isinstance(schema, dict) else {}), last
-
-
-def _types_of(schema: Schema) -> list[str]:
-    types = schema.get("type", [])
-    return [types] if isinstance(types, str) else types
 
 
 def _either(words: list[str]) -> str:

@@ -22,6 +22,7 @@ from vessl_nb.serving.crew import Crew
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.problems import Problem
 from vessl_nb.serving.trying import Tried
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ class Front:
         self.tried = await self.crew.try_examples()
         if self.tried.problem:
             log.warning("%s: %s", self.version.reference, self.tried.problem)
-            self.tried = msgspec.structs.replace(self.tried, problem=leave_paths_out(self.tried.problem))
+            self.tried = msgspec.structs.replace(self.tried, problem=_as_told(self.tried.problem))
         self.renew_headers()
         self.is_ready = True
 
@@ -201,7 +202,7 @@ class Front:
         problem = tried.problem
         if problem:
             await crew.end()
-            self.refused_version = Refused(version.reference, leave_paths_out(problem), dt.datetime.now(dt.UTC))
+            self.refused_version = Refused(version.reference, _as_told(problem), dt.datetime.now(dt.UTC))
             log.error("%s now is %s, but it does not take over: %s", self.follows, version.reference, problem)
             return
         before, self.crew = self.crew, crew
@@ -225,6 +226,11 @@ class Front:
 def leave_paths_out(text: str) -> str:
     """Keep of each path in a text its last part: clients are not told where things are on this machine."""
     return _PATH.sub(r"…/\1", text)
+
+
+def _as_told(problem: str) -> str:
+    """Make of what the log has what clients are told: a runner's words may have a path in them, or a key."""
+    return leave_paths_out(mask_secrets(problem))
 
 
 def _same(one: Version, other: Version) -> bool:

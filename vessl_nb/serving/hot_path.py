@@ -204,8 +204,11 @@ class PredictProtocol(HttpToolsProtocol):
         access = self.front.access
         if access.needs_token and not access.knows_token(headers.get(b"authorization", b"")):
             return False
+        host = headers.get(b"host", b"")
+        if not access.takes_host(host):
+            return False
         origin = headers.get(b"origin")
-        return not (origin and access.is_foreign(origin, headers.get(b"host", b"")))
+        return not (origin and access.is_foreign(origin, host))
 
     def _go_the_long_way(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vessl_nb.faces.html import counted
 from vessl_nb.serving.problems import Problem, short
+from vessl_nb.serving.schema_parts import types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -119,7 +120,7 @@ class _Search:
             schema = self.whole.get("$defs", {}).get(name, {})
         if alternatives := schema.get("anyOf", schema.get("oneOf")):
             yield from self._look_at_alternatives(alternatives, data, steps)
-        elif not _is_of(data, kinds := _types_of(schema)):
+        elif not _is_of(data, kinds := types_of(schema)):
             yield steps, f"must be {_either(kinds)}; it is {short(data)}"
         elif "enum" in schema and data not in schema["enum"]:
             yield steps, f"must be {' or '.join(map(short, schema['enum'][:10]))}; it is {short(data)}"
@@ -139,7 +140,7 @@ class _Search:
         if meant:
             yield from meant
             return
-        kinds = [kind for alternative in alternatives for kind in _types_of(alternative)]
+        kinds = [kind for alternative in alternatives for kind in types_of(alternative)]
         yield steps, f"must be {_either(kinds)}; it is {short(data)}"
 
     def _look_at_object(
@@ -169,11 +170,6 @@ class _Search:
             yield from self.look(places[number] if number < len(places) else others, item, (*steps, number))
             if self.places_left < 0:
                 return
-
-
-def _types_of(schema: Any) -> list[str]:
-    types = schema.get("type", []) if isinstance(schema, dict) else []
-    return [types] if isinstance(types, str) else types
 
 
 def _is_of(data: Any, kinds: list[str]) -> bool:

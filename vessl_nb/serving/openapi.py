@@ -8,16 +8,13 @@ import msgspec
 
 from vessl_nb.faces.html import counted
 from vessl_nb.manifest import Signature
+from vessl_nb.serving.loosened import allow_null_numbers, loosen_input, loosen_output
+from vessl_nb.serving.media_types import is_json
 from vessl_nb.serving.openapi_problems import OF_PREDICT, PROBLEM_SCHEMA, describe_problems
-from vessl_nb.serving.openapi_schemas import (
-    allow_null_numbers,
-    describe_components,
-    is_raw,
-    loosen_inferred,
-)
+from vessl_nb.serving.openapi_schemas import describe_components, is_raw
 
 if TYPE_CHECKING:
-    from vessl_nb.serving.openapi_schemas import Schema
+    from vessl_nb.serving.schema_parts import Schema
 
 OPEN_PATHS = ("/health/live", "/health/ready")
 """The paths that answer without a token: whatever watches over servers asks them."""
@@ -112,15 +109,10 @@ def openapi_of(facts: Facts) -> dict[str, Any]:
     return document
 
 
-def is_json(media_type: str) -> bool:
-    """Tell whether a media type is JSON: ``application/json``, or ``+json`` at its end."""
-    return media_type == "application/json" or media_type.endswith("+json")
-
-
 def _describe_input(facts: Facts, schema: Schema) -> Schema:
     if not schema:
         return {"description": "Nothing is known of what the version takes: it has no types and no examples."}
-    schema = _as_text(schema)
+    schema = loosen_input(_as_text(schema), is_declared=facts.input_is_declared)
     if facts.input_is_declared:
         return schema
     return {**schema, "x-inferred": True, "description": f"Inferred from {_examples_words(facts)}; requests must fit."}
@@ -133,7 +125,7 @@ def _describe_output(facts: Facts, schema: Schema) -> Schema:
     if facts.output_is_declared:
         return allow_null_numbers(schema)
     words = f"Inferred from {_examples_words(facts)}; other answers may differ."
-    return {**loosen_inferred(schema), "x-inferred": True, "description": words}
+    return {**loosen_output(schema), "x-inferred": True, "description": words}
 
 
 def _examples_words(facts: Facts) -> str:
@@ -199,6 +191,7 @@ def _describe_rest(facts: Facts) -> dict[str, Any]:
         ("/health/live", "live", alive, "application/json", document, ()),
         ("/health/ready", "ready", ready, "application/json", document, (503,)),
         ("/metadata", "metadata", "What is served, and how it is doing", "application/json", document, ()),
+        ("/recent", "recent", "What it was asked in the last minute, by seconds", "application/json", document, ()),
         ("/metrics", "metrics", "Metrics for Prometheus", "text/plain", {"type": "string"}, ()),
         ("/openapi.json", "openapi", "How the version is called, for programs", "application/json", document, ()),
         ("/docs", "docs", "How the version is called, for people", "text/html", {"type": "string"}, ()),
@@ -210,7 +203,7 @@ def _describe_rest(facts: Facts) -> dict[str, Any]:
                 "summary": summary,
                 "responses": {
                     "200": {"description": summary, "content": {media_type: {"schema": schema}}},
-                    **describe_problems(_statuses(facts, path, statuses)),
+                    **describe_problems(_statuses(facts, path, (403, *statuses))),
                 },
                 **_describe_security(facts, path),
             }

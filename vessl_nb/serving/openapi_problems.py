@@ -10,12 +10,12 @@ from vessl_nb.serving.problems import MEDIA_TYPE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vessl_nb.serving.openapi_schemas import Schema
+    from vessl_nb.serving.schema_parts import Schema
 
 _PROBLEMS = {
     400: "The body is not what its content type says, such as JSON that cannot be read.",
     401: "The token is missing or wrong.",
-    403: "The request came from a page of another site.",
+    403: "The request came from a page of another site; or, without a token, by a name that is not this machine's.",
     408: "The request took too long to arrive.",
     413: "The body is too large.",
     415: "The version takes no body of this content type.",

@@ -77,6 +77,9 @@ def check_options(options: Options) -> Options:
         raise InvalidArgument(
             f"timeout is {options.timeout!r}.", "Give the seconds that a request may take, such as 30."
         )
-    if options.token is not None and not (options.token.isascii() and options.token.isprintable()):
+    token = options.token
+    if token is not None and not (token.isascii() and token.isprintable()):
         raise InvalidArgument("The token has characters that no header can hold.", "Use letters, digits and signs.")
+    if token is not None and token != token.strip():
+        raise InvalidArgument("The token begins or ends with a space, which no header keeps.", "Leave the space out.")
     return options

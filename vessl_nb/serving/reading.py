@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.capture.declared_types import declared_types
+from vessl_nb.capture.declared_types import declared_types, find_declaration
 from vessl_nb.serving.declared import adapter_of
 from vessl_nb.serving.described_reading import make_described
+from vessl_nb.serving.loosened import loosen_input
+from vessl_nb.serving.media_types import BYTES, JSON, is_json
 from vessl_nb.serving.misfits import Misfit, does_not_fit
 from vessl_nb.serving.parsing import parse_json
 from vessl_nb.serving.problems import Problem, short
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 Reader = Callable[[str, bytes | memoryview], Any]
 """Makes data of a content type, empty where none was sent, and a body; it raises `Problem`."""
 
-_JSON, _BYTES = "application/json", "application/octet-stream"
+_FORM = "application/x-www-form-urlencoded"
+"""What curl says of whatever it sends by ``-d``: that nobody said what it is."""
 
 # What is declared alone, without a sample, says this much.
 _OF_CLASSES = {
@@ -44,7 +46,7 @@ def make_reader(runner_cls: Runner, signature: Signature | None, example_inputs:
     content type; or, where that is JSON, what is in a base64 string. Every other runner takes JSON: validated by the
     type that it declares, if pydantic knows it, else by its signature, and brought to the types that the samples had
     (see `vessl_nb.serving.revival`). A runner of which nothing is known gets what JSON says, and bytes where the
-    content type is another, or none and the body is no JSON.
+    content type is another, or none, or that of curl's ``-d``, and the body is no JSON.
 
     Parameters
     ----------
@@ -72,18 +74,25 @@ def make_reader(runner_cls: Runner, signature: Signature | None, example_inputs:
     if adapter is not None:
         read_json = make_typed(adapter, example_inputs)
     elif schema:
-        read_json = make_described(schema, example_inputs)
+        wide = loosen_input(schema, is_declared=is_declared(declared, example_inputs))
+        read_json = make_described(wide, example_inputs)
     else:
         read_json = parse_json
     raw = None if adapter is not None else _raw_schema(schema)
     if raw is not None:
         read_raw = bytes if "x-mode" not in raw else _make_image(raw["x-mode"])
-        return lambda content_type, body: (read_json if is_json(content_type) else read_raw)(bytes(body))
+        make = bytearray if declared is bytearray else None
+
+        def read_either(content_type: str, body: bytes | memoryview) -> Any:
+            data = (read_json if is_json(content_type) else read_raw)(bytes(body))
+            return data if make is None else make(data)
+
+        return read_either
     if adapter is None and not schema:
         return _read_anything
 
     def read(content_type: str, body: bytes | memoryview) -> Any:
-        if content_type and content_type != _JSON and not is_json(content_type):
+        if content_type and content_type != JSON and not is_json(content_type):
             raise _unsupported(content_type)
         return read_json(body)
 
@@ -100,20 +109,28 @@ def accepts(runner_cls: Runner, signature: Signature | None) -> list[str]:
     """
     declared, schema = _declared_and_schema(runner_cls, signature)
     if adapter_of(declared) is not None:
-        return [_JSON]
+        return [JSON]
     if not schema:
-        return [_JSON, _BYTES]
+        return [JSON, BYTES]
     raw = _raw_schema(schema)
     if raw is None:
-        return [_JSON]
-    return ["image/png", "image/jpeg", _BYTES, _JSON] if "x-mode" in raw else [_BYTES, _JSON]
+        return [JSON]
+    return ["image/png", "image/jpeg", BYTES, JSON] if "x-mode" in raw else [BYTES, JSON]
 
 
-@functools.lru_cache(maxsize=64)
-def is_json(content_type: str) -> bool:
-    """Tell whether a content type, with or without parameters, is one of JSON."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    return media_type == _JSON or media_type.endswith("+json")
+def is_declared(declared: Any, examples: Sequence[Any]) -> bool:
+    """Tell whether what is known of an input is what the runner declares, and not what its samples have by chance.
+
+    Parameters
+    ----------
+    declared
+        In of ``RunnerBase[In, Out]``.
+    examples
+        The version's examples, or their inputs.
+    """
+    declaration = find_declaration(declared, "input")
+    # Of a dict, say, the samples tell what is in it; of an integer there is no more to tell.
+    return declared is int or (declaration is not None and not (declaration.is_vague and examples))
 
 
 def _unsupported(content_type: str) -> Problem:
@@ -121,7 +138,7 @@ def _unsupported(content_type: str) -> Problem:
         415,
         "Unsupported content type",
         f"The body is said to be {short(content_type)}, but this model takes JSON. "
-        f"Say so; with curl: -H 'content-type: {_JSON}'",
+        f"Say so; with curl: -H 'content-type: {JSON}'",
     )
 
 
@@ -129,7 +146,7 @@ def _read_anything(content_type: str, body: bytes | memoryview) -> Any:
     if is_json(content_type):
         return parse_json(body)
     content = bytes(body)
-    if content_type:
+    if content_type and not content_type.lower().startswith(_FORM):
         return content
     try:
         return parse_json(content)

@@ -12,6 +12,7 @@ a PIL image                                        an image of its mode
 times, dates, time spans, ``pandas.Timestamp``     the same; of numpy's scalars Python's own
 ``Decimal``, ``Fraction``, ``UUID``, ``complex``   the same
 tuples, sets, frozensets                           the same; a named tuple is a plain one
+NaN and infinities                                 NaN, where null is sent and the sample had no None beside them
 dicts whose keys are all integers, or all floats   the same; other keys are text
 dataclasses, models, enums                         a dict, or the value: declare the type to get it
 =================================================  ==================================================================
@@ -22,6 +23,7 @@ pydantic, and says nothing of these types: what it describes stays plain data.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -33,16 +35,18 @@ from vessl_nb.serving.revived_containers import KEYS, fields_in, items_in, reviv
 from vessl_nb.serving.revived_frames import make_column_reviver, make_frame_reviver
 from vessl_nb.serving.revived_leaves import (
     FORMATS,
+    is_not_finite,
     make_image_leaf,
     revive_bytes,
     revive_complex,
     revive_timestamp,
 )
+from vessl_nb.serving.schema_parts import types_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    Reviver = Callable[[Any], Any]
+    from vessl_nb.serving.revived_leaves import Reviver
 
 
 def make_reviver(schema: dict[str, Any], examples: Sequence[Any]) -> Reviver | None:
@@ -74,10 +78,16 @@ def _reviver(schema: Any, examples: Sequence[Any]) -> Reviver | None:
     if "anyOf" in schema:
         return _choose(schema["anyOf"], examples)
     revive = _of_library(schema, examples) or _of_text(schema, examples) or _of_container(schema, examples)
-    types = schema.get("type")
-    if revive is None or not isinstance(types, list) or "null" not in types:
+    if "null" not in types_of(schema):
         return revive
-    return lambda data: None if data is None else revive(data)
+    if _is_nan(schema, examples):
+        return (lambda data: math.nan if data is None else data) if revive is None else revive
+    return None if revive is None else lambda data: None if data is None else revive(data)
+
+
+def _is_nan(schema: dict[str, Any], examples: Sequence[Any]) -> bool:
+    """Tell whether null stands for NaN in a place: there was one, and no None that it could stand for as well."""
+    return (schema.get("x-shape") == [] or any(map(is_not_finite, examples))) and None not in examples
 
 
 def _choose(alternatives: Sequence[Any], examples: Sequence[Any]) -> Reviver | None:
@@ -112,7 +122,8 @@ def _of_library(schema: dict[str, Any], examples: Sequence[Any]) -> Reviver | No
         inner: Any = schema
         for _ in schema.get("x-shape", ()):
             inner = inner.get("items", {})
-        return make_array_reviver(schema, _reviver(inner, []) if inner is not schema else None)
+        items = [item for each in examples if _tag(each) == name for item in each.get("items", ())]
+        return make_array_reviver(schema, _reviver(inner, items) if inner is not schema else None)
     if name == "pandas.DataFrame":
         cells = {
             column: revive

@@ -10,9 +10,7 @@ from vessl_nb.serving.revived_leaves import FORMATS, revive_bytes, revive_comple
 from vessl_nb.values.family import library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Reviver = Callable[[Any], Any]
+    from vessl_nb.serving.revived_leaves import Reviver
 
 _AS_FLOAT32 = ("bfloat16", "float8")  # the dtypes of torch that numpy does not know begin so
 

@@ -9,9 +9,9 @@ from vessl_nb.serving.problems import short
 from vessl_nb.serving.revived_leaves import make_leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    Reviver = Callable[[Any], Any]
+    from vessl_nb.serving.revived_leaves import Reviver
 
 KEYS: dict[type, Reviver] = {
     int: make_leaf(int, "an integer"),

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from vessl_nb.faces.html import one_line
 from vessl_nb.serving.misfits import Misfit
+from vessl_nb.serving.problems import short
 from vessl_nb.values.encoding import decode
 from vessl_nb.values.family import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Reviver = Callable[[Any], Any]
+    from vessl_nb.serving.revived_leaves import Reviver
+
+
+_MOST_CATEGORIES = 10
 
 
 def make_frame_reviver(schema: dict[str, Any], examples: Sequence[Any], revive_cells: dict[str, Reviver]) -> Reviver:
@@ -99,16 +103,36 @@ def make_column(pd: Any, cells: list[Any], dtype: Any) -> Any:
         return (times.dt.tz_localize(None) if zone is None else times.dt.tz_convert(zone)).astype(dtype)
     if dtype.kind == "m":
         return pd.to_timedelta(pd.Series(cells, dtype=object)).astype(dtype)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _make_categorical(pd, cells, dtype)
     return pd.Series(cells, dtype=dtype)
+
+
+def _make_categorical(pd: Any, cells: list[Any], dtype: Any) -> Any:
+    """Make a series of categories; of a cell that is none of them pandas itself would only leave a gap."""
+    categories = dtype.categories
+    known, values = set(categories), cells
+    if categories.dtype.kind in "mM":
+        values = list(make_column(pd, cells, categories.dtype))
+    for number, (cell, value) in enumerate(zip(cells, values, strict=True)):
+        if cell is not None and value not in known:
+            told = one_line(", ".join(map(str, categories[:_MOST_CATEGORIES])), 100)
+            misfit = Misfit(f"must be one of the sample's categories ({told}); it is {short(cell)}")
+            misfit.steps.append(number)
+            raise misfit
+    return pd.Series(values, dtype=dtype)
 
 
 def _guarded(make: Callable[[], Any], *steps: str | int) -> Any:
     try:
         return make()
+    except Misfit as misfit:  # in a row of the column
+        misfit.steps[:0] = steps
+        raise
     except Exception as error:
-        misfit = Misfit(f"cannot be made what it was in the sample: {one_line(str(error), 120)}")
-        misfit.steps.extend(steps)
-        raise misfit from error
+        whole = Misfit(f"cannot be made what it was in the sample: {one_line(str(error), 120)}")
+        whole.steps.extend(steps)
+        raise whole from error
 
 
 def _revived(cells: list[Any], name: str | int, revive: Reviver) -> list[Any]:

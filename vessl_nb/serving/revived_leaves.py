@@ -7,26 +7,36 @@ import datetime as dt
 import decimal
 import fractions
 import io
+import math
 import uuid
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from vessl_nb.faces.html import one_line
 from vessl_nb.serving.misfits import Misfit
 from vessl_nb.serving.problems import short
+from vessl_nb.values.encoding import decode
 from vessl_nb.values.family import library
+from vessl_nb.values.schema_arrays import element_schema
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Reviver = Callable[[Any], Any]
+Reviver = Callable[[Any], Any]
+"""Makes of plain data what a sample had in its place; it raises `Misfit`."""
 
 _TIME = 'a date and time, such as "2026-07-30T12:00:00"'
 
 # Those that PIL reads with nothing but a decoder: of others some start programs.
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+
+
+def is_not_finite(example: Any) -> bool:
+    """Tell whether an encoded value is a NaN or an infinite number, as which a client sends null."""
+    tag = example.get("$type") if isinstance(example, dict) else None
+    if tag == "numpy.generic":
+        return element_schema(example["dtype"]) == {"type": "number"} and not math.isfinite(decode(example))
+    return tag == "float"
 
 
 def make_leaf(convert: Callable[[Any], Any], wanted: str) -> Reviver:

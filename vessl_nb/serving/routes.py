@@ -18,17 +18,14 @@ from vessl_nb.serving import limits
 from vessl_nb.serving.description import facts_of, metadata_of
 from vessl_nb.serving.docs import docs_headers, docs_page
 from vessl_nb.serving.metrics import Gauges
-from vessl_nb.serving.openapi import openapi_of
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.openapi import OPEN_PATHS, openapi_of
+from vessl_nb.serving.problems import MEDIA_TYPE, Problem, short
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from vessl_nb.serving.front import Front
     from vessl_nb.serving.wire import Answer
-
-_OPEN = {"/health/live", "/health/ready"}
-"""What tells nothing but whether the server is well: nobody needs the token for it."""
 
 
 def make_app(front: Front) -> ASGIApp:
@@ -53,7 +50,7 @@ def make_app(front: Front) -> ASGIApp:
 
 
 class _Guard:
-    """Lets in who may ask, and says on every answer which version the server has."""
+    """Lets in who may ask."""
 
     def __init__(self, front: Front, app: ASGIApp) -> None:
         self._front = front
@@ -63,18 +60,26 @@ class _Guard:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
-        access = self._front.access
+        access, host = self._front.access, headers.get(b"host", b"")
         problem = None
         more: dict[str, str] = {}
-        if access.is_foreign(headers.get(b"origin", b""), headers.get(b"host", b"")):
+        if not access.takes_host(host):
+            problem = Problem(
+                403,
+                "Foreign host",
+                f"It was asked by the name {short(host.decode('latin-1'))}, but without a token this server answers by "
+                "its machine's own alone, such as localhost. Ask by that, or start the server with a token.",
+            )
+        elif access.is_foreign(headers.get(b"origin", b""), host):
             problem = Problem(403, "Foreign page", "A page of another site asks; only this server's own pages may.")
-        elif scope["path"] not in _OPEN and not access.knows_token(headers.get(b"authorization", b"")):
+        elif scope["path"] not in OPEN_PATHS and not access.knows_token(headers.get(b"authorization", b"")):
             problem = Problem(401, "Token needed", "Send it as the header 'Authorization: Bearer TOKEN'.")
             more = {"www-authenticate": 'Bearer, Basic realm="vessl-nb: any name, the token as password"'}
         if problem is None:
             await self._app(scope, receive, send)
             return
-        self._front.refused(problem.status)
+        if scope["path"] == "/predict":  # the metrics are of requests to it
+            self._front.refused(problem.status)
         await _answer_with(problem, more)(scope, receive, send)
 
 

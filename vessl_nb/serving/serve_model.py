@@ -7,11 +7,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vessl_nb.errors import CannotServe, InvalidArgument
 from vessl_nb.faces.html import one_line
-from vessl_nb.registry.names import Reference, default_organization
+from vessl_nb.registry.names import Reference, check_number, default_organization
 from vessl_nb.registry.version import find_version
 from vessl_nb.serving.launch import serve
 
@@ -62,9 +62,7 @@ def serve_model(
             "remote=True serves on VESSL's cluster, and vessl_nb has none: it serves on this machine.",
             "Leave remote out.",
         )
-    number: Any = model_number
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise InvalidArgument(f"model_number is {model_number!r}.", "Give the model's number, such as 3.")
+    number = check_number(model_number)
     reference = str(Reference(organization_name or default_organization(), repository_name, number))
     version = find_version(reference)
     if install_reqs and version.requirements:

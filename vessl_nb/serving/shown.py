@@ -12,7 +12,7 @@ import msgspec
 from vessl_nb.errors import RequestFailed
 from vessl_nb.faces.server import ServerFace
 from vessl_nb.serving.docs_examples import URL, write_curl, write_python
-from vessl_nb.serving.openapi import is_json
+from vessl_nb.serving.media_types import answer_file_of, is_json
 from vessl_nb.serving.proxied import proxied_path
 from vessl_nb.values.schema_words import describe_signature
 
@@ -84,7 +84,7 @@ def read_calling(server: Server, metadata: dict[str, Any]) -> Calling:
         media_types=list(taken),
         examples=examples,
         left_out=max((each.get("x-left-out", 0) for each in described), default=0),
-        answer_file="" if any(map(is_json, given)) else "answer.png" if "image/png" in given else "answer.bin",
+        answer_file=answer_file_of(given),
         input_schema=(metadata["version"]["signature"] or {}).get("input", {}),
     )
 

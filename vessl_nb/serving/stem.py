@@ -31,7 +31,7 @@ from vessl_nb.runner import overrides
 from vessl_nb.serving.answering import make_writer
 from vessl_nb.serving.log import write_log
 from vessl_nb.serving.orders import Fork, Forked, Loaded
-from vessl_nb.serving.reading import accepts, make_reader
+from vessl_nb.serving.reading import accepts, is_declared, make_reader
 from vessl_nb.serving.wire import Slots
 from vessl_nb.serving.worker import Responder, end_process, work
 
@@ -103,14 +103,11 @@ def _load(reference: str) -> tuple[Responder, Loaded]:
         os.chdir(make_volume(registry.blobs, manifest))  # for life
     _rest_openmp()
     read = make_reader(runner, signature, [example["input"] for example in examples])
-    is_declared = [
-        find_declaration(declared, side) is not None
-        for declared, side in zip(declared_types(runner), ("input", "output"), strict=True)
-    ]
+    given, got = declared_types(runner)
     loaded = Loaded(
         accepts=accepts(runner, signature),
-        input_is_declared=is_declared[0],
-        output_is_declared=is_declared[1],
+        input_is_declared=is_declared(given, examples),
+        output_is_declared=find_declaration(got, "output") is not None,
         can_fork=_can_fork(),
     )
     return Responder(runner, model, read, make_writer(runner), examples), loaded

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vessl_nb.capture.declared_types import declared_types
+from vessl_nb.capture.instances import decode_input, decode_output
 from vessl_nb.compared import Compared
 from vessl_nb.errors import VesslError
+from vessl_nb.serving.answering import JSON
+from vessl_nb.serving.declared import pydantic_adapter_of
 from vessl_nb.stages import answer
-from vessl_nb.values.encoding import decode, encode_loosely
+from vessl_nb.values.encoding import encode_loosely
+from vessl_nb.values.sent import as_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,18 +64,33 @@ def try_examples(
     shown = []
     for example in examples:
         try:
-            # Within a list, since bytes by themselves are no JSON.
-            text, _ = write([decode(example["input"]), decode(example["output"])])
+            given = _as_sent_to(runner, decode_input(runner, example["input"]))
+            got = _as_answered(write, decode_output(runner, example["output"]))
         except VesslError:
             continue
-        given, got = msgspec.json.decode(text, type=tuple[msgspec.Raw, msgspec.Raw])
-        shown.append((given, got))
+        except Exception as error:  # noqa: BLE001  # validators and serializers are the user's own code
+            log.warning("An example is not shown: %s: %s", type(error).__name__, error)
+            continue
+        shown.append((msgspec.Raw(given), msgspec.Raw(got)))
     return Tried(problem=problem, examples=shown)
+
+
+def _as_sent_to(runner: Runner, value: Any) -> bytes:
+    adapter = pydantic_adapter_of(declared_types(runner)[0])
+    if adapter is not None:
+        with contextlib.suppress(Exception):  # of plain data it knows no aliases, and needs none
+            value = adapter.dump_python(value, by_alias=True, warnings=False)
+    return msgspec.json.encode(as_sent(value))
+
+
+def _as_answered(write: Callable[[Any], tuple[bytes, str]], value: Any) -> bytes:
+    body, kind = write(value)
+    return body if kind == JSON else msgspec.json.encode(body)  # bytes by themselves are no JSON
 
 
 def _problem_with(runner: Runner, model: Any, example: Mapping[str, Any], which: str) -> str:
     try:
-        answers = [encode_loosely(answer(runner, model, decode(example["input"]))) for _ in range(2)]
+        answers = [encode_loosely(answer(runner, model, decode_input(runner, example["input"]))) for _ in range(2)]
         difference = Compared(example, answers, []).difference()
     except VesslError as error:
         log.error("Answering %s failed: %s", which, error.what, exc_info=error)  # noqa: TRY400  # it is told as well

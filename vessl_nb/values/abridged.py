@@ -30,8 +30,10 @@ def abridged(value: Any) -> str | None:
         ("torch", "Tensor", _tensor_text),
     ):
         module = sys.modules.get(name)
-        if module is not None and issubclass(kind, getattr(module, base)) and value.shape != ():
-            return write(module, value)
+        if module is not None and issubclass(kind, getattr(module, base)):
+            if getattr(value, "is_nested", False):
+                return _nested_text(module, value)
+            return write(module, value) if value.shape != () else None
     return None
 
 
@@ -102,6 +104,14 @@ def _tensor_text(torch: Any, value: Any) -> str | None:
         numbers, max_line_width=WIDTH, precision=4, separator=", ", prefix="tensor(", threshold=0, edgeitems=edge
     )
     return f"tensor({text}, shape={shape}, dtype={dtype})"
+
+
+def _nested_text(torch: Any, value: Any) -> str | None:
+    """Write the first of the tensors in a nested one, which has no shape to ask for; None where torch writes little."""
+    if value.layout != torch.strided or value.numel() <= _MOST_ELEMENTS:
+        return None
+    first = value.detach()[0]
+    return f"nested_tensor([{abridged(first) or first!r}, ...], tensors={value.size(0)}, dtype={value.dtype})"
 
 
 def _flat_text(name: str, numbers: Iterable[Any], shape: tuple[int, ...], dtype: str) -> str:

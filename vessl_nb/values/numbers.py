@@ -67,7 +67,7 @@ def numbers_words(numbers: Numbers) -> str:
     if numbers.low is None or numbers.high is None or numbers.mean is None:
         parts = ["no finite number"]
     elif numbers.is_truth:
-        parts = [f"{100 * numbers.mean:.3g}% true"]
+        parts = [f"{_percent(numbers.mean, is_all=bool(numbers.low))}% true"]
     elif numbers.low == numbers.high:
         parts = [f"all {_short(numbers.low)}"]
     else:
@@ -183,6 +183,12 @@ def _described(np: Any, elements: Any, size: int) -> Numbers:
         places = ((halves - low / 2) / span * _BINS).astype(np.int64).clip(0, _BINS - 1) if span else None
         bins = () if places is None else tuple(np.bincount(places, minlength=_BINS).tolist())
     return Numbers(size, elements.size, low, high, mean, nans, infinities, bins, is_truth)
+
+
+def _percent(share: float, *, is_all: bool) -> str:
+    """Write a share with as many digits as it takes not to be a hundred percent where one is missing."""
+    written = (f"{100 * share:.{digits}g}" for digits in range(3, 12))
+    return "100" if is_all else next(text for text in written if text != "100")
 
 
 def _short(number: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import operator
+import re
 import sys
 from typing import Any
 
@@ -11,6 +12,9 @@ from vessl_nb.faces.chart import bars_html
 from vessl_nb.faces.html import one_line
 from vessl_nb.values.numbers import elements_of
 from vessl_nb.values.pretty import pretty
+
+# Two of these may sum to 1 by chance. Beside other labels one may be a class: a game is a win, a draw or a loss.
+_METRICS = frozenset({"acc", "accuracy", "auc", "f1", "loss", "precision", "recall"})
 
 _MOST_CLASSES = 25_000  # of a list each item is looked at
 _MOST_SHOWN = 10
@@ -79,9 +83,13 @@ def _of_container(value: dict[Any, Any] | list[Any]) -> tuple[list[Any], list[fl
     if not _are_floats({type(next(iter(items)))}) or not _are_floats(set(map(type, items))):
         return None
     labels = list(value if isinstance(value, dict) else range(len(value)))
-    if any(issubclass(kind, float | tuple) for kind in set(map(type, labels))):
+    if any(issubclass(kind, float | tuple) for kind in set(map(type, labels))) or all(map(_is_metric, labels)):
         return None
     return labels, list(map(float, items))
+
+
+def _is_metric(label: Any) -> bool:
+    return isinstance(label, str) and not _METRICS.isdisjoint(re.split(r"[\W_]+", label.casefold()))
 
 
 def _are_floats(kinds: set[type]) -> bool:

@@ -1,8 +1,8 @@
 """A schema of encoded values: JSON Schema (draft 2020-12) of what a client sends or gets, as plain JSON.
 
 Several samples merge, in any order: a key that one of them lacks is not required, a number and an integer are a number,
-a null makes nullable, types that differ are alternatives. What JSON has no type for is said in names of our own, which
-validators ignore:
+a null makes nullable, and a NaN, which JSON has as null, types that differ are alternatives. What JSON has no type for
+is said in names of our own, which validators ignore:
 
 ===============  ======================================================================================================
 ``x-type``       the class, such as ``numpy.ndarray`` or ``pandas.DataFrame``; of an object without encoding, its own
@@ -20,14 +20,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.values import schema_arrays, schema_containers, schema_frames
-from vessl_nb.values.schema_seen import BASE64, COMPLEX, DATE_TIME, DURATION, Budget, Looks, Seen, look_at_leaf
+from vessl_nb.values.schema_seen import (
+    BASE64,
+    COMPLEX,
+    DATE_TIME,
+    DURATION,
+    Budget,
+    Looks,
+    Seen,
+    look_at_leaf,
+    look_at_not_finite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LEAVES: Looks = {
     "int": look_at_leaf({"type": "integer"}),
-    "float": look_at_leaf({"type": "number"}),
+    "float": look_at_not_finite,
     "complex": look_at_leaf(COMPLEX),
     "str": look_at_leaf({"type": "string"}),
     **dict.fromkeys(("bytes", "bytearray"), look_at_leaf(BASE64)),

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.values.schema_seen import BASE64, COMPLEX, DATE_TIME, DURATION, Budget, Looks, Seen, look_at_leaf
+from vessl_nb.values.encoding import decode
+from vessl_nb.values.schema_seen import (
+    BASE64,
+    COMPLEX,
+    DATE_TIME,
+    DURATION,
+    Budget,
+    Looks,
+    Seen,
+    look_at_leaf,
+    look_at_not_finite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +67,11 @@ def _look_at_array(seen: Seen, data: Any, depth: int) -> None:
 
 
 def _look_at_scalar(seen: Seen, data: Any, depth: int) -> None:
-    look_at_leaf(element_schema(data["dtype"]))(seen, data, depth)
+    schema = element_schema(data["dtype"])
+    if schema == {"type": "number"} and not math.isfinite(decode(data)):
+        look_at_not_finite(seen)
+    else:
+        look_at_leaf(schema)(seen, data, depth)
 
 
 _BY_LETTER: dict[str, dict[str, Any]] = {

@@ -135,6 +135,12 @@ def _look_at_opaque(seen: Seen, data: Any, _depth: int) -> None:
     seen.note(f"object of {name}", {"x-type": name})
 
 
+def look_at_not_finite(seen: Seen, _data: Any = None, _depth: int = 0) -> None:
+    """Note a float that is no finite number: a client sends and gets it as null."""
+    seen.note("number")
+    seen.note("null")
+
+
 def look_at_leaf(schema: dict[str, Any]) -> Look:
     """Make the look at what one schema says whole."""
     kind = " ".join(map(str, schema.values()))

@@ -25,6 +25,12 @@ _PATTERNS = {
 FORMS = {kind: re.compile(form, re.ASCII) for kind, form in _PATTERNS.items()}
 """How secrets look that say of themselves what they are, by what they are."""
 
+SIGNS = (
+    *("PRIVATE KEY", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza"),
+    *("hf_", "k_live_", "k_test_", "sk-", "eyJ", "://", "earer", "'", '"'),
+)
+"""A text with none of these holds no secret of a known form, and no text in quotes: most need no second look."""
+
 _WORDS = {
     *("token", "password", "passwd", "passphrase", "pwd", "secret", "secrets", "credential", "credentials"),
     *("apikey", "auth", "authkey", "authorization", "authtoken", "accesstoken"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import types
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vessl_nb.values.secret_signs import (
     FORMS,
+    SIGNS,
     is_placeholder,
     known_form,
     looks_random,
@@ -19,7 +21,9 @@ from vessl_nb.values.secret_signs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+_T = TypeVar("_T")
 
 _MASK = "***"
 _DEEPEST = 3
@@ -71,7 +75,7 @@ def mask_secrets(text: str) -> str:
     str
         The text; masking it again changes nothing.
     """
-    while True:
+    while any(sign in text for sign in SIGNS):
         masked = text
         for form in FORMS.values():
             masked = form.sub(_mask_form, masked)
@@ -79,6 +83,37 @@ def mask_secrets(text: str) -> str:
         if masked == text:
             return masked
         text = masked
+    return text
+
+
+def mask_named(values: Mapping[str, _T]) -> dict[str, _T | str]:
+    """Mask what looks like a secret among values that have names, such as tags: by itself, or by its name.
+
+    Parameters
+    ----------
+    values
+        Texts, numbers and the like, by name.
+
+    Returns
+    -------
+    dict
+        The same, with ``***`` in place of secrets.
+    """
+    return {_mask_name(name): _mask_value(name, value) for name, value in values.items()}
+
+
+def _mask_value(name: str, value: _T) -> _T | str:
+    if _is_suspicious(name) and secret_reason(name, value):
+        return _MASK
+    return mask_secrets(value) if isinstance(value, str) else value
+
+
+_mask_name = functools.lru_cache(maxsize=1024)(mask_secrets)  # versions of a model have the same tags
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_suspicious(name: str) -> bool:
+    return bool(secret_word(name)) or may_be_secret(name)
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, str, Any]]:

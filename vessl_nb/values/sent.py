@@ -26,7 +26,7 @@ import decimal
 import enum
 import fractions
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from json.encoder import encode_basestring
 from typing import Any
@@ -38,6 +38,7 @@ from vessl_nb.values.family import class_name
 from vessl_nb.values.sent_libraries import open_library_value
 
 _MOST_LEVELS = 200  # within what common parsers of JSON take
+_MOST_STEPS = 4  # are told of what is too deep
 _MOST_BITS = 14_000  # Python writes no decimal numbers of more than 4300 digits
 
 # msgspec writes these as they are described above.
@@ -97,7 +98,7 @@ _BASES: dict[type, Any] = {
 }
 
 
-def as_sent(value: Any, name: str = "value") -> Any:
+def as_sent(value: Any, name: str = "value", verb: str = "Return") -> Any:
     """Make plain data of a value: what msgspec writes without any help.
 
     Parameters
@@ -106,61 +107,118 @@ def as_sent(value: Any, name: str = "value") -> Any:
         Any value; it is left as it is.
     name
         What the value is called where a part of it cannot be sent.
+    verb
+        What is done with it, as the next step is to say: ``Return`` or ``Send``.
 
     Raises
     ------
     NotSendable
         The value, or something in it, has no form in JSON.
     """
-    return _walk(value, (name,))
+    try:
+        return _walk(value, 1)
+    except _NoForm as refusal:
+        steps = [name, *reversed(refusal.steps)]
+        path = "".join(steps[:_MOST_STEPS]) + " ..." if refusal.is_too_deep else "".join(steps)
+        raise NotSendable(f"{path} {refusal.what}", f"{verb} {refusal.instead}", path=path) from refusal.__cause__
 
 
-def _walk(value: Any, steps: tuple[str, ...]) -> Any:  # noqa: PLR0911  # one for each kind of value
+class _NoForm(Exception):
+    """A part has no form in JSON; what contains it adds the way to it, which nobody needs before."""
+
+    def __init__(self, what: str, instead: str, *, is_too_deep: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.instead = instead
+        self.is_too_deep = is_too_deep
+        self.steps: list[str] = []  # from the part outwards
+
+
+def _walk(value: Any, level: int) -> Any:  # noqa: PLR0911  # one for each kind of value
     kind = type(value)
+    if kind in _PLAIN:
+        return value
     if kind is str:
         return value if value.isascii() else _well_formed(value)
     if kind is int:
-        return _check_length(value, steps)
+        return _check_length(value)
     if kind is dict or isinstance(value, dict):
-        _check_depth(steps)
-        return {_key(key, steps): _walk(item, (*steps, f"[{_step(key)}]")) for key, item in value.items()}
+        return _walk_dict(value, level)
     if isinstance(value, list | tuple | set | frozenset):
-        _check_depth(steps)
-        return [_walk(item, (*steps, f"[{number}]")) for number, item in enumerate(value)]
+        return _walk_items(value, level)
     if isinstance(value, enum.Enum):
-        return _walk(value.value, steps)
+        return _walk(value.value, level)
+    _check_depth(level)
     if dataclasses.is_dataclass(kind):
-        _check_depth(steps)
-        return {
-            field.name: _walk(getattr(value, field.name), (*steps, f".{field.name}"))
-            for field in dataclasses.fields(kind)
-        }
-    if kind in _PLAIN:
-        return value
-    _check_depth(steps)
+        return _walk_fields(value, level)
     try:
         opened = open_value(value)
     except Exception as error:
-        raise _refusal(value, steps, error) from error
-    return _walk(opened, steps)
+        raise _refusal(value, error) from error
+    return _walk(opened, level)
+
+
+def _walk_dict(value: dict[Any, Any], level: int) -> dict[str, Any]:
+    _check_depth(level)
+    names = _names(value, level)
+    sent: dict[str, Any] = {}
+    key = None
+    try:
+        for name, (key, item) in zip(names, value.items(), strict=True):  # noqa: B007  # it says which one fails
+            sent[name] = _walk(item, level + 1)
+    except _NoForm as refusal:
+        refusal.steps.append(f"[{_step(key)}]")
+        raise
+    return sent
+
+
+def _names(value: dict[Any, Any], level: int) -> list[str]:
+    try:
+        return [_name(key, level) for key in value]
+    except _NoForm as refusal:
+        refusal.steps.append(".keys()")
+        raise
+
+
+def _walk_items(value: Iterable[Any], level: int) -> list[Any]:
+    _check_depth(level)
+    sent: list[Any] = []
+    try:
+        for item in value:
+            sent.append(_walk(item, level + 1))  # noqa: PERF401  # how many there are says which one fails
+    except _NoForm as refusal:
+        refusal.steps.append(f"[{len(sent)}]")
+        raise
+    return sent
+
+
+def _walk_fields(value: Any, level: int) -> dict[str, Any]:
+    sent = {}
+    name = ""
+    try:
+        for name in [field.name for field in dataclasses.fields(value)]:
+            sent[name] = _walk(getattr(value, name), level + 1)
+    except _NoForm as refusal:
+        refusal.steps.append(f".{name}")
+        raise
+    return sent
 
 
 def _well_formed(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _check_length(value: int, steps: tuple[str, ...]) -> int:
+def _check_length(value: int) -> int:
     if value.bit_length() <= _MOST_BITS:
         return value
-    path = "".join(steps)
-    what = f"{path} is an integer of {value.bit_length():,} bits, too long to be written as a number."
-    raise NotSendable(what, "Return it as text: hex(value).", path=path)
+    what = f"is an integer of {value.bit_length():,} bits, too long to be written as a number."
+    raise _NoForm(what, "it as text: hex(value).")
 
 
-def _key(key: Any, steps: tuple[str, ...]) -> str:
+def _name(key: Any, level: int) -> str:
     if type(key) is str and key.isascii():
         return key
-    sent = _walk(key, (*steps, ".keys()"))
+    sent = _walk(key, level + 1)
     if isinstance(sent, str):
         return sent
     if isinstance(sent, bool | None):
@@ -174,25 +232,17 @@ def _step(key: Any) -> str:
     return encode_basestring(key[:60]) if isinstance(key, str) else repr(key)[:60]
 
 
-def _check_depth(steps: tuple[str, ...]) -> None:
-    if len(steps) > _MOST_LEVELS:
-        path = "".join(steps[:4]) + " ..."
-        raise NotSendable(
-            f"{path} is more than {_MOST_LEVELS} levels deep, or contains itself.",
-            "Return it flatter.",
-            path=path,
-        )
+def _check_depth(level: int) -> None:
+    if level > _MOST_LEVELS:
+        what = f"is more than {_MOST_LEVELS} levels deep, or contains itself."
+        raise _NoForm(what, "it flatter.", is_too_deep=True)
 
 
-def _refusal(value: Any, steps: tuple[str, ...], error: Exception) -> NotSendable:
-    path = "".join(steps)
+def _refusal(value: Any, error: Exception) -> _NoForm:
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else class_name(kind)
     if isinstance(error, TypeError) and str(error).endswith("has no form in JSON"):
-        what = f"{path} is a {name}, which has no form in JSON."
-        return NotSendable(what, "Return numbers, text, lists, dicts, arrays, frames or bytes.", path=path)
-    return NotSendable(
-        f"{path} is a {name} that cannot be written: {type(error).__name__}: {error}",
-        "Return its content as plain data.",
-        path=path,
-    )
+        return _NoForm(
+            f"is a {name}, which has no form in JSON.", "numbers, text, lists, dicts, arrays, frames or bytes."
+        )
+    return _NoForm(f"is a {name} that cannot be written: {type(error).__name__}: {error}", "its content as plain data.")

@@ -21,7 +21,7 @@ def open_library_value(value: Any) -> Any:
     Raises
     ------
     ValueError
-        An image of a mode that no PNG has.
+        An image of a mode that no PNG has, or a frame with several columns of one name.
     """
     for name, open_it in _LIBRARIES:
         library = sys.modules.get(name)
@@ -91,6 +91,9 @@ def _open_pandas(pd: Any, value: Any) -> Any:  # noqa: PLR0911  # one for each o
         return value.to_pytimedelta()
     if isinstance(value, pd.DataFrame):
         names = [str(label) for label in value.columns]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"several of its columns are called {twice!r}, and in JSON only one can be; rename them")
         columns = [_open_column(value.iloc[:, place]) for place in range(len(names))]
         if not columns:
             return [{} for _ in range(len(value))]
