@@ -194,6 +194,11 @@ class TestNumberAndInstance:
         with refuses(InvalidArgument, "Runner does not override load_model", "load_model(props, artifacts)"):
             register(model_number=1, model_instance=None)
 
+    def test_a_number_may_be_numpys_own(self):
+        register()
+        number = vessl.read_model("iris", np.int64(1)).number
+        assert (number, type(number)) == (1, int)
+
     def test_a_number_that_does_not_exist(self, refuses):
         with refuses(NotFound, "iris has no model 99", "The newest is 1"):
             register(model_number=99)
@@ -202,14 +207,14 @@ class TestNumberAndInstance:
         with refuses(NotFound, "no model repository 'irsi'", "Did you mean 'iris'?"):
             register("irsi", model_number=1)
 
-    @pytest.mark.parametrize("number", [0, -1, True, "1", 1.0, np.int64(1)], ids=repr)
+    @pytest.mark.parametrize("number", [0, -1, True, "1", 1.0, np.float64(1), np.True_], ids=repr)
     def test_a_number_that_is_none(self, refuses, number):
         with refuses(
             InvalidArgument, f"model_number is {number!r}", "number of an existing model", "None makes a new one"
         ):
             register(model_number=number)
 
-    @pytest.mark.parametrize("number", [0, -1, True, "1", 1.0, np.int64(1), None], ids=repr)
+    @pytest.mark.parametrize("number", [0, -1, True, "1", 1.0, np.float64(1), np.True_, None], ids=repr)
     def test_a_number_that_is_none_where_models_are_read_or_filled(self, refuses, work, number):
         (work / "a.txt").write_text("a")
         with refuses(InvalidArgument, f"model_number is {number!r}", "Give the number of an existing model"):

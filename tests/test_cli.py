@@ -260,15 +260,12 @@ class TestRun:
         (tmp_path / "input.json").write_text('{"x": ["größe", "大"]}', encoding="utf-8")
         assert says("run", "iris:1", "--input", str(tmp_path / "input.json")) == '{"y": ["größegröße", "大大"]}\n'
 
-    def test_an_answer_that_json_cannot_say_is_encoded(self, iris):
+    def test_an_answer_is_written_as_a_server_writes_it(self, iris):
         def refuse(constant):
             pytest.fail(f"{constant} is no JSON")
 
         answer = says("run", "iris", "--input", "-", given='{"nan": true}')
-        assert json.loads(answer, parse_constant=refuse) == [
-            {"$type": "float", "value": "nan"},
-            {"$type": "float", "value": "inf"},
-        ]
+        assert json.loads(answer, parse_constant=refuse) == [None, None]
 
     def test_arrays_are_answered_as_lists(self, iris):
         assert json.loads(says("run", "iris", "--input", "-", given='{"array": 3}')) == [0, 1, 2]

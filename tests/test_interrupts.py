@@ -139,6 +139,23 @@ def test_a_registration_stopped_when_it_was_done_says_what_was_registered(kernel
     assert list(vessl.versions("iris")["number"]) == [1]
 
 
+def test_a_version_that_somebody_else_registers_meanwhile_is_not_taken_for_its_own(kernel):
+    kernel(RUNNER)
+    elsewhere = (
+        "import threading, vessl_nb.staging as staging; stage = staging._stage\n"
+        "def also(*arguments):\n"
+        "    staging._stage = stage\n"
+        "    other = threading.Thread(target=vessl.register_model, args=('iris', None, Iris, clf))\n"
+        "    other.start(); other.join()\n"
+        "    print('started', flush=True); __import__('time').sleep(60)\n"
+        "staging._stage = also"
+    )
+    kernel(elsewhere)
+    lines = stopped(kernel, "%vessl_register iris --runner Iris")
+    assert lines[-1] == "KeyboardInterrupt: %vessl_register was stopped. Nothing was registered."
+    assert list(vessl.versions("iris")["number"]) == [1]
+
+
 def test_a_check_that_is_stopped_ends_its_process_and_records_nothing(kernel, tmp_path, snapshot):
     kernel(HANGS_ELSEWHERE)
     flag = tmp_path / "flag"

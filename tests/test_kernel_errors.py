@@ -18,7 +18,7 @@ from usual_cells import RUNNER
         ("%vessl_register iris --smaple 1", "InvalidArgument", "%vessl_register has no option '--smaple'."),
         ("%vessl_register 'iris", "InvalidArgument", "No closing quotation in: 'iris"),
         ("%vessl_runner Nobody", "InvalidArgument", "%vessl_runner Nobody: there is no variable 'Nobody'."),
-        ("%vessl_preview --runner Iris --sample 1/0", "InvalidArgument", "--sample 1/0 raised ZeroDivisionError"),
+        ("%vessl_preview --runner Iris --sample 1/0", "ExpressionFailed", "--sample 1/0 raised ZeroDivisionError"),
         ("%%vessl_runner\nx = 1", "InvalidRunner", "The cell defines no runner."),
         ("%%vessl_runner" + RUNNER + "class Two(Iris): pass", "InvalidRunner", "The cell defines 2 runners: Iris, Two."),
         (

@@ -9,6 +9,7 @@ import vessl_nb as vessl
 from vessl_nb.belongings import Captures, RunnerPreview
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.loading import LoadedModel
+from vessl_nb.notebook.expressions import ExpressionFailed
 from vessl_nb.registry.listing import VersionsTable
 from vessl_nb.registry.version import CheckReport, Version
 
@@ -169,23 +170,22 @@ class TestLine:
             ("more", "%vessl_register does not take 'more'.", "%vessl_register? shows what it takes."),
             ("--model cfl", "--model cfl: there is no variable 'cfl'.", "Did you mean 'clf'?"),
             ("--model zzz", "--model zzz: there is no variable 'zzz'.", "Define it in a cell first."),
-            (
-                "--sample 1/0",
-                "--sample 1/0 raised ZeroDivisionError: division by zero",
-                "Try the expression in a cell of its own.",
-            ),
-            (
-                "--sample several_lines()",
-                "--sample several_lines() raised ValueError: one",
-                "Try the expression in a cell of its own.",
-            ),
             ("--tag x", "--tag x has no value.", "Write it as --tag x=VALUE."),
         ],
     )
     def test_a_wrong_line_says_what_happened_and_what_to_do_next(self, notebook, snapshot, line, what, step):
-        notebook("def several_lines(): raise ValueError('one\\ntwo')")
         before = snapshot()
         notebook.fails(f"%vessl_register iris {line}", InvalidArgument, what, step)
+        assert snapshot() == before
+
+    def test_an_expression_that_raises_says_what_in_its_first_line(self, notebook, snapshot):
+        notebook("def several_lines(): raise ValueError('one\\ntwo')")
+        before = snapshot()
+        step = "Try the expression in a cell of its own."
+        what = "--sample 1/0 raised ZeroDivisionError: division by zero"
+        notebook.fails("%vessl_register iris --sample 1/0", ExpressionFailed, what, step)
+        ran = notebook.run("%vessl_register iris --sample several_lines()")
+        assert (ran.error.what, ran.error.next_step) == ("--sample several_lines() raised ValueError: one", step)
         assert snapshot() == before
 
     def test_a_magic_without_options(self, notebook):

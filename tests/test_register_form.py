@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 
+import ipywidgets
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,13 +20,14 @@ from usual_cells import MODEL, RUNNER
 
 import vessl_nb as vessl
 from vessl_nb.errors import InvalidArgument, VesslError
-from vessl_nb.notebook import form_tasks
-from vessl_nb.notebook.arguments import expand, parse_line, parse_tags
+from vessl_nb.notebook import form_tasks, running_cells
+from vessl_nb.notebook.arguments import parse_line, parse_tags
 from vessl_nb.notebook.form_line import magic_line, write_samples
 from vessl_nb.notebook.form_values import FormValues, read_expressions
 from vessl_nb.notebook.form_work import Work
 from vessl_nb.notebook.magics import VesslMagics
 from vessl_nb.progress import progress, shown_by
+from vessl_nb.spelling import FORM, spoken_in
 
 SETUP = f"%load_ext vessl_nb\nimport time\nimport vessl_nb as vessl\n{MODEL}"
 SLOW = """
@@ -36,6 +39,21 @@ class Slow(vessl.RunnerBase):
 begun = []
 """
 SAMPLE = '{"x": [1, 2]}'
+FILES = """
+import os
+begun, may_go_on = [], []
+class Files(vessl.RunnerBase):
+    @staticmethod
+    def save_model(model):
+        begun.append(1)
+        while not may_go_on: time.sleep(0.01)
+        return {}
+    @staticmethod
+    def load_model(props, artifacts): return Scale(2)
+    @staticmethod
+    def predict(model, data): return data
+"""
+TOKEN = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Page:
@@ -267,7 +285,7 @@ class TestWords:
         filled(page)
         page.type(title, text)
         arguments = {"repository_name": "iris", **refused}
-        with pytest.raises(VesslError) as caught:
+        with spoken_in(FORM), pytest.raises(VesslError) as caught:
             vessl.register_model(model_number=None, runner_cls=shell.user_ns["Iris"], model_instance=1, **arguments)
         assert page.words_of(title) == f"Not yet: {caught.value.what} {caught.value.next_step}"
         assert page.form.problems == {title: str(caught.value)}
@@ -289,6 +307,16 @@ class TestWords:
         page.type(title, text)
         assert page.words_of(title).startswith("Not yet: ")
         assert words in page.words_of(title)
+
+    def test_a_missing_model_is_told_in_the_words_of_the_form(self, page):
+        filled(page, Model="")
+        assert page.words_of("Model").startswith("Not yet: The model is None, and a new model needs one.")
+
+    def test_a_variable_that_is_not_set_is_told_in_the_words_of_the_form(self, page):
+        filled(page, Environment="NOT_SET_HERE")
+        page.register()
+        assert 'no tick at "Try the samples in a clean process first"' in page.form.said
+        assert "check=False" not in page.form.said
 
     def test_an_empty_field_is_no_mistake_before_one_tries(self, page):
         assert page.words_of("Repository") == ""
@@ -363,7 +391,7 @@ class TestTravels:
 
     def test_a_variable_that_is_declared_is_no_remark_any_more(self, page, shell):
         run(shell, RUNNER.replace('return data["x"]', 'import os; os.environ["HUB"]; return data["x"]'))
-        assert "which is not declared" in self.shown(page)
+        assert "which is not declared: HUB in Environment." in self.shown(page)
         page.type("Environment", "HUB")
         assert "which is not declared" not in self.shown(page)
 
@@ -513,6 +541,106 @@ class TestWork:
         forms[-1].close()
 
 
+class TestBesideCells:
+    """What a runner does in a folder of its own, and what cells do in theirs."""
+
+    @pytest.fixture
+    def files(self, page, shell):
+        run(shell, FILES)
+        page.type("Repository", "iris")
+        page.choose("Runner", "Files")
+        shell.user_ns["page"] = page
+        yield page
+        shell.user_ns["may_go_on"].append(1)
+
+    def test_a_cell_that_runs_keeps_its_folder_and_the_form_waits_for_it(self, files, shell, tmp_path):
+        cell = "page.click('Register'); time.sleep(0.5); open('mine.txt', 'w').close(); seen = [*begun, page.form.said]"
+        run(shell, cell)
+        [said] = shell.user_ns["seen"]
+        assert said.startswith("Waiting until the cell that runs is done")
+        assert (tmp_path / "mine.txt").exists()
+        shell.user_ns["may_go_on"].append(1)
+        assert list(files.wait().version.files) == []
+
+    def test_a_cell_that_comes_waits_and_has_its_folder(self, files, shell, tmp_path):
+        files.click("Register")
+        wait_until(lambda: shell.user_ns["begun"])
+        threading.Timer(0.3, shell.user_ns["may_go_on"].append, [1]).start()
+        where, _ = run(shell, "os.getcwd()")
+        assert where == str(tmp_path)
+        assert files.wait().said == "Registered as iris:1."
+
+    def test_a_cell_that_waits_long_says_what_for(self, files, shell, monkeypatch):
+        monkeypatch.setattr(running_cells, "_PATIENCE", 0.0)
+        files.click("Register")
+        wait_until(lambda: shell.user_ns["begun"])
+        threading.Timer(0.5, shell.user_ns["may_go_on"].append, [1]).start()
+        _, shown = run(shell, "1")
+        assert shown.stdout.count("Waiting for a register form") == 1
+
+    def test_the_stop_button_of_a_cell_that_waits_cancels_the_form(self, files, shell, tmp_path):
+        files.click("Register")
+        wait_until(lambda: shell.user_ns["begun"])
+        threading.Timer(0.5, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+        where, _ = run(shell, "os.getcwd()")
+        assert where == str(tmp_path)
+        assert files.wait().said == "Cancelled. Nothing was registered."
+
+    def test_it_is_cancelled_while_it_waits_for_a_cell(self, files, shell):
+        run(shell, "page.click('Register'); time.sleep(0.3); page.click('Cancel'); page.form._work.join(10)")
+        assert files.form.said == "Cancelled. Nothing was registered."
+        assert shell.user_ns["begun"] == []
+
+    def test_a_thread_of_the_users_may_load_while_a_cell_waits_for_it(self, files, shell):
+        shell.user_ns["may_go_on"].append(1)
+        files.register()
+        load = "from concurrent.futures import ThreadPoolExecutor\n"
+        load += "with ThreadPoolExecutor() as pool: loaded = pool.submit(vessl.load, 'iris').result(20)"
+        run(shell, load)
+        assert shell.user_ns["loaded"].run(3) == 3
+
+
+class TestClosing:
+    def test_nothing_of_it_is_left(self, shell):
+        before = len(instances())
+        form = vessl.register_form("iris", artifacts={"a": "a"})
+        Page(form).click("Remove")
+        form.close()
+        assert len(instances()) == before
+
+    def test_a_cell_that_is_run_again_closes_the_forms_it_made(self, shell):
+        cell = "forms = [vessl.register_form(), vessl.register_form()]"
+        shell.run_cell(cell, cell_id="a")
+        former = shell.user_ns["forms"]
+        shell.run_cell("other = vessl.register_form()", cell_id="b")
+        assert all(form.comm is not None for form in former)
+        shell.run_cell(cell, cell_id="a")
+        assert [form.comm for form in former] == [None, None]
+        left = [*shell.user_ns["forms"], shell.user_ns["other"]]
+        assert all(form.comm is not None for form in left)
+        for form in left:
+            form.close()
+
+    def test_a_form_at_work_ends_its_work_though_its_cell_is_run_again(self, shell):
+        run(shell, FILES)
+        cell = "form = vessl.register_form('iris', runner='Files')"
+        shell.run_cell(cell, cell_id="a")
+        former = Page(shell.user_ns["form"])
+        run(shell, SLOW)
+        former.type("Samples", "1")
+        former.choose("Runner", "Slow")
+        former.click("Preview")
+        shell.run_cell(cell, cell_id="a")
+        assert former.form.is_busy
+        assert former.form.comm is not None
+        former.form.close()
+        shell.user_ns["form"].close()
+
+
+def instances():
+    return list(ipywidgets.widgets.widget._instances)
+
+
 class TestFaces:
     def test_it_is_shown_as_two_outputs(self, page, shell):
         _, shown = run(shell, "form")
@@ -567,6 +695,39 @@ class TestFaces:
         filled(page, Samples="{'x': [1], 'token': 'sk-proj-abcdefghijklmnopqrstuvwx'}")
         assert "sk-proj" in page.form.line
         assert "sk-proj" not in repr(page.form) + page.form._repr_html_()
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            {"Requirements": f"mine @ git+https://{TOKEN}@github.com/a/mine.git"},
+            {"Tags": f"key={TOKEN}"},
+            {"Description": TOKEN},
+            {"Model": f"dict(k='{TOKEN}')"},
+            {"Environment": f"{TOKEN}-"},
+        ],
+        ids=lambda typed: next(iter(typed)),
+    )
+    def test_a_token_in_any_field_is_masked_where_it_would_be_saved(self, page, typed):
+        filled(page, **typed)
+        faces = repr(page.form) + page.form._repr_html_()
+        assert TOKEN not in faces
+        assert "***" in faces
+
+    def test_a_token_among_the_artifacts_is_masked_where_it_would_be_saved(self, shell):
+        form = vessl.register_form("iris", artifacts={f"{TOKEN}.txt": "a.txt"})
+        assert TOKEN not in repr(form) + form._repr_html_()
+        form.close()
+
+    @pytest.mark.parametrize(
+        "sample", [f"{{'x': [1], 'k': '{TOKEN}'}}", "{'x': [1], 'password': 'hunter2 is not it'}"], ids=["form", "name"]
+    )
+    def test_a_token_that_a_preview_shows_is_masked_where_it_would_be_saved(self, page, sample):
+        filled(page, Samples=sample).click("Preview")
+        faces = repr(page.wait()) + page.form._repr_html_() + page.form._outcome.shown.value
+        assert page.form.said == "1 sample came through all three stages."
+        assert TOKEN not in faces
+        assert "hunter2" not in faces
+        assert "preprocess_data" in faces
 
     def test_no_widget_of_it_has_a_large_state_whatever_it_shows(self, page, shell):
         names = "\n".join(f"a_long_name_of_a_thing_that_travels_{place} = {place}" for place in range(300))
@@ -631,7 +792,7 @@ def test_whatever_is_filled_in_the_line_reads_back_as_that(tags, aliases, descri
     magic, _, rest = line.partition(" ")
     assert magic == "%vessl_register"
     variables = {"x": "EXPANDED", "iris": "EXPANDED"}
-    read = parse_line(VesslMagics.vessl_register.parser, expand(rest.rstrip().removesuffix(";"), variables))
+    read = parse_line(VesslMagics.vessl_register.parser, rest.rstrip().removesuffix(";"), variables)
     assert (read.repository, read.runner, read.model) == ("iris:3", "Iris", "clf")
     assert tuple(read.sample or ()) == tuple(sample.strip() or sample for sample in samples)
     assert parse_tags(read.tag) == tags

@@ -32,6 +32,29 @@ class TestRunner:
         assert notebook("%vessl_runner Other") is notebook.variables["Other"]
         assert notebook("%vessl_register iris").runner == "Other"
 
+    def test_a_class_in_a_module_is_marked_and_is_what_is_registered(self, notebook, tmp_path, monkeypatch):
+        (tmp_path / "my_runners.py").write_text("import vessl_nb as vessl\n" + RUNNER)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        notebook("import my_runners\nclass Other(Iris): pass")
+        notebook("%vessl_runner my_runners.Iris")
+        assert notebook("%vessl_preview --sample '{\"x\": [1]}'").output == [2]
+        assert "my_runners" in repr(notebook("%vessl_captures"))
+
+    def test_a_class_without_a_name_in_the_notebook_is_refused(self, notebook):
+        notebook("def make(): return type('Made', (Iris,), {})")
+        notebook.fails(
+            "%vessl_runner make()",
+            InvalidArgument,
+            "make() is no name under which the notebook has its class, and by a name it is marked.",
+            "Give it one in a cell: Made = make()",
+        )
+
+    def test_a_class_whose_name_begins_with_an_underscore_is_marked_where_it_is_the_only_new_one(self, notebook):
+        assert notebook("%%vessl_runner" + RUNNER.replace("Iris", "_Mine")) is notebook.variables["_Mine"]
+        assert notebook("%vessl_register iris").runner == "_Mine"
+        notebook("%%vessl_runner" + RUNNER.replace("Iris", "_Base") + "class Derived(_Base): pass")
+        assert notebook("%vessl_register iris").runner == "Derived"
+
     def test_the_only_class_needs_no_name(self, notebook):
         assert notebook("%vessl_runner") is notebook.variables["Iris"]
 

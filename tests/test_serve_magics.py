@@ -12,6 +12,7 @@ from contextlib import closing
 import psutil
 import pytest
 from real_kernel import Kernel
+from usual_cells import RUNNER
 
 import vessl_nb as vessl
 from vessl_nb.errors import CannotServe, InvalidArgument, InvalidReference, NotFound
@@ -31,6 +32,10 @@ def free_port():
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def refuse(*_, **__):
+    raise CannotServe("It does not start.")
 
 
 class TestServe:
@@ -85,6 +90,36 @@ class TestServe:
                 f"Cannot listen on 127.0.0.1:{port}: Address already in use.",
                 "Take another port; port 0 lets the system choose one.",
             )
+
+    def test_where_the_new_one_cannot_listen_the_former_one_runs_on(self, registered):
+        former = registered("%vessl_serve iris --port 0")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            for options in (f"--port {taken.getsockname()[1]}", "--host 203.0.113.9 --port 0", "--host 203.0.113.9"):
+                ran = registered.run(f"%vessl_serve iris {options}")
+                assert isinstance(ran.error, CannotServe)
+                assert "Stopped" not in ran.text
+        assert former.predict({"x": [1]}) == [2]
+
+    def test_where_the_new_one_does_not_start_the_former_one_is_started_again(self, registered, monkeypatch):
+        former = registered("%vessl_serve iris --port 0")
+        url = former.url
+        monkeypatch.setattr("vessl_nb.serving.launch.serve", refuse)
+        ran = registered.run("%vessl_serve iris")
+        assert isinstance(ran.error, CannotServe)
+        assert "Started the former server of iris again: the new one did not start." in ran.text
+        assert former.url == url
+        assert former.predict({"x": [1]}) == [2]
+
+    def test_where_its_alias_points_at_what_does_not_start_it_is_said_which_version_answered(self, registered):
+        registered("%vessl_serve iris:champion --port 0;")
+        fussy = RUNNER.replace("return model", "import os; return os.environ['FUSSY'] and model")
+        registered("import os; os.environ['FUSSY'] = '1'" + fussy)
+        registered("%vessl_register iris --env FUSSY --no-check --alias champion;\ndel os.environ['FUSSY']")
+        ran = registered.run("%vessl_serve iris:champion")
+        assert isinstance(ran.error, CannotServe)
+        assert "The former one had iris:1, and did not start again: " in ran.text
 
     @pytest.mark.parametrize(
         ("line", "error", "what"),

@@ -6,9 +6,12 @@ import json
 import re
 import threading
 import time
+from operator import itemgetter
+from types import SimpleNamespace
 
 import jsonschema
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,10 +24,13 @@ from vessl_nb.notebook.serve_answer import MOST_SHOWN, describe_answer
 from vessl_nb.notebook.serve_numbers import numbers_of
 from vessl_nb.notebook.serve_panel import panel_of
 from vessl_nb.notebook.serve_sketch import sketch_of
+from vessl_nb.notebook.serve_state import describe_server
 from vessl_nb.serving.launch import Answered, stop_all
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.proxied import proxied_path
 from vessl_nb.serving.shown import Calling, read_calling, write_calls
+from vessl_nb.values.encoding import encode_loosely
+from vessl_nb.values.schema import schema_of
 
 LARGEST_STATE = 40_000  # bytes: what a saved notebook may hold of it
 SECRET = "it's a $ecret `of` mine"
@@ -297,6 +303,42 @@ class TestSketch:
             },
         }
         assert sketch_of(schema) == {"glass": {"alcohol": 13.2}, "kind": "red", "pixels": [[0, 0]]}
+
+    @pytest.mark.parametrize("shape", [[784], [28, 28]])
+    def test_a_known_shape_is_not_cut(self, shape):
+        schema = schema_of([encode_loosely(np.zeros(shape))])
+        assert np.array(sketch_of(schema)).shape == tuple(shape)
+        jsonschema.validate(
+            sketch_of({"type": "array", "items": {"type": "number"}, "minItems": 100}), {"minItems": 100}
+        )
+
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            {"type": "array", "x-shape": [3, 1000, 1000]},
+            {"type": "array", "x-shape": [10**12]},
+            {"type": "object", "properties": {"x": {"type": "array", "items": {}, "minItems": 10**9}}},
+        ],
+    )
+    def test_what_nobody_would_fill_in_is_not_offered(self, schema):
+        assert sketch_of(schema) is None
+
+    def test_the_form_says_what_it_left_out_though_it_offers_a_sketch(self):
+        def form_of(example):
+            calling = Calling(
+                url="", has_token=False, media_types=["application/json"], examples=[example], left_out=0, answer_file="",
+                input_schema=schema_of([encode_loosely(np.array(example))]),
+            )  # fmt: skip
+            metadata = {
+                "version": {"reference": "m:1"}, "following": None, "server": {"remark": "", "restarts": 0},
+            }  # fmt: skip
+            server = SimpleNamespace(reference="m", version="m:1", token="", url="http://127.0.0.1:1")
+            return describe_server(server, metadata, calling, "")["form"]
+
+        [sketch], left_out = itemgetter("examples", "leftOut")(form_of([0.123456789012345] * 784))
+        assert (json.loads(sketch), left_out) == ([0.0] * 784, 1)
+        assert itemgetter("examples", "leftOut")(form_of([0.123456789012345] * 100_000)) == ([], 1)
+        assert form_of([1.0])["leftOut"] == 0
 
     def test_a_schema_that_holds_itself_ends(self):
         schema = {"$defs": {"T": {"type": "array", "items": {"$ref": "#/$defs/T"}}}, "$ref": "#/$defs/T"}

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from vessl_nb.spelling import choose_by_skin, spell, spoken_in
+from vessl_nb.spelling import FORM, choose_by_skin, spell, spoken_in
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,14 @@ def test_an_argument_is_written_for_who_reads_it(argument, python, magic):
         with spoken_in(other):
             assert spell(*argument) == f"%vessl_register {magic}"
     assert spell(*argument) == python
+
+
+def test_the_form_speaks_of_its_fields():
+    with spoken_in(FORM):
+        assert spell("env", ["A", "B"]) == "A, B in Environment"
+        assert spell("artifacts", {"a.txt": "b.txt"}) == "a.txt as b.txt in Artifacts"
+        assert (spell("sample"), spell("requirements", ["numpy>=2"])) == ("Samples", "numpy>=2 in Requirements")
+        assert spell("check", value=False) == 'no tick at "Try the samples in a clean process first"'
 
 
 def test_what_is_written_for_a_line_is_read_back_from_it():

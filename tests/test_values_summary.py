@@ -508,6 +508,9 @@ def test_html_and_captions_can_be_saved():
         (np.arange(12), "0 to 11, mean 5.5"),
         (np.zeros(20, "f4"), "all 0"),
         (np.arange(20) % 4 == 0, "25% true"),
+        (np.arange(10_000) > 0, "99.99% true"),
+        (np.ones(10_000, bool), "100% true"),
+        (np.zeros(20, bool), "0% true"),
         (np.array([1.0, math.nan, 3.0, -math.inf]), "1 to 3, mean 2, 1 NaN, 1 inf"),
         (np.full(3, math.nan), "no finite number, 3 NaN"),
         (np.array([1.0, 2.0]), ""),
@@ -562,6 +565,7 @@ PROBABILITIES = [0.25, 0.5, 0.25]
         (np.array([PROBABILITIES]), "012"),
         (torch.tensor(PROBABILITIES, dtype=torch.float16), "012"),
         (dict(zip("abc", PROBABILITIES, strict=True)), "abc"),
+        (dict(zip(("win", "draw", "loss"), PROBABILITIES, strict=True)), ("win", "draw", "loss")),
         ({1: np.float32(0.75), 7: np.float32(0.25)}, "17"),
     ],
     ids=str,
@@ -585,6 +589,8 @@ def test_probabilities_are_bars(value, labels):
         [math.nan, 1.0],
         {"a": 0.5, "b": "0.5"},
         {(0, 1): 0.5, (1, 2): 0.5},
+        {"accuracy": 0.6, "loss": 0.4},
+        {"val_precision": 0.5, "val_recall": 0.5},
         np.array([0, 1]),
         np.full((2, 2), 0.5),
         np.array([0.5, 0.5], object),
@@ -596,6 +602,17 @@ def test_probabilities_are_bars(value, labels):
 )
 def test_what_is_not_clearly_probabilities_has_no_bars(value):
     assert "vnb-shares" not in (summarize(value).html or "")
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged], ids=str)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor_is_written_whatever_its_size(layout):
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=layout)
+    assert summarize(nested).text == repr(nested)
+    many = torch.nested.nested_tensor([torch.arange(3)] * 2000, layout=layout)
+    text = summarize(many).text
+    assert len(text) < 500
+    assert layout == torch.jagged or text == "nested_tensor([tensor([0, 1, 2]), ...], tensors=2000, dtype=torch.int64)"
 
 
 def test_of_a_thousand_classes_the_most_probable_are_shown():

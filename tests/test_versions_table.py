@@ -21,10 +21,13 @@ from jupyter_client import KernelManager
 from many_versions import Runner, write_versions
 
 import vessl_nb as vessl
-from vessl_nb.errors import NotFound
+from vessl_nb.errors import MissingRequirement, NotFound
+from vessl_nb.faces.version import version_text
+from vessl_nb.notebook import versions_watch
 from vessl_nb.notebook.versions_query import Query, Rows
-from vessl_nb.notebook.versions_watch import Watch
+from vessl_nb.notebook.versions_watch import Views, Watch
 from vessl_nb.registry.listing import version_rows
+from vessl_nb.registry.version import find_version
 
 COUNT = 10_000
 LARGEST_STATE = 40_000  # bytes
@@ -336,6 +339,38 @@ class TestNews:
         table.close()
         assert ended(table._watch)
 
+    def test_a_view_that_says_nothing_any_more_is_taken_for_gone(self, table, monkeypatch):
+        ask(table, "hello", view="of a page that was loaded anew")
+        ask(table, "hello", view="new")
+        monkeypatch.setattr(versions_watch, "_SILENCE", 0.0)
+        assert ended(table._watch)
+        monkeypatch.undo()
+        ask(table, "hello", view="new")
+        assert table._watch.is_running
+        assert list(table._views) == ["new"]
+
+    def test_while_a_cell_runs_nobody_is_taken_for_gone(self, plain_shell, monkeypatch):
+        views = Views()
+        views.greet("one")
+        monkeypatch.setattr(versions_watch, "_SILENCE", 0.1)
+        plain_shell.user_ns["views"] = views
+        cell = "import time; time.sleep(0.2); views.drop_silent(); kept = list(views)"
+        plain_shell.run_cell(cell).raise_error()
+        assert plain_shell.user_ns["kept"] == ["one"]
+        time.sleep(0.2)
+        views.drop_silent()
+        assert list(views) == []
+
+    def test_a_hello_that_is_said_again_opens_nothing_anew(self, table, monkeypatch):
+        ask(table, "hello", view="one")
+        ask(table, "select", keys=["iris:1"])
+        sent = []
+        monkeypatch.setattr(table, "send", sent.append)
+        ask(table, "hello", view="one")
+        assert sent == [{"done": "hello"}]
+        ask(table, "hello", view="two")
+        assert [list(content) for content in sent[1:]] == [["panel"], ["done"]]
+
     def test_a_watch_ends_with_what_it_watches_for(self):
         class Looker:
             def look(self):
@@ -476,3 +511,45 @@ def test_in_a_kernel_the_live_table_and_its_static_face_are_two_outputs(table, t
         client.stop_channels()
         manager.shutdown_kernel(now=True)
         manager.context.destroy(linger=0)
+
+
+class TestSecrets:
+    """A token in what was said of a version is stored as it is, and shown nowhere."""
+
+    TOKEN = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+
+    @pytest.fixture
+    def shown(self):
+        needed = f"mine @ git+https://{self.TOKEN}@github.com/a/mine.git"
+        tags = {"key": self.TOKEN, "password": "hunter2", "token": 3, "accuracy": 0.9}
+        with pytest.warns(UserWarning, match=r"mine @ .*is not installed here") as warned:
+            version = register(requirements=[needed], tags=tags, description=f"with {self.TOKEN}")
+        assert not any(self.TOKEN in str(warning.message) for warning in warned)
+        return version
+
+    def test_the_version_shows_none(self, shown):
+        faces = shown._repr_html_() + version_text(shown.face(), in_full=True)
+        assert self.TOKEN not in faces
+        assert "hunter2" not in faces
+        assert "accuracy=0.9" in faces
+
+    def test_the_table_shows_none_in_any_of_its_faces(self, shown):
+        table = vessl.versions_table("iris")
+        ask(table, "select", keys=["iris:1"])
+        faces, _ = table._repr_mimebundle_()
+        for text in (json.dumps(table.page), json.dumps(table._panel), *faces.values(), table.frame.to_string()):
+            assert self.TOKEN not in text
+            assert "hunter2" not in text
+            assert "0.9" in text
+
+    def test_what_is_stored_stays_as_it_is(self, shown):
+        version = find_version("iris:1")
+        assert (version.tags["key"], version.tags["password"]) == (self.TOKEN, "hunter2")
+        assert self.TOKEN in version.description
+        assert self.TOKEN in version.requirements[0]
+
+    def test_what_is_missing_is_said_without(self, shown):
+        with pytest.raises(MissingRequirement) as caught:
+            vessl.load("iris:1")
+        assert "mine @ git+https://***@github.com" in caught.value.what
+        assert self.TOKEN not in str(caught.value)

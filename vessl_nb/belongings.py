@@ -19,6 +19,7 @@ from vessl_nb.faces.preview import preview_html, preview_text
 from vessl_nb.faces.previews import previews_html, previews_text
 from vessl_nb.runner import check_runner
 from vessl_nb.stages import Preview, Previews, run_samples, run_stages
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,10 +71,10 @@ class Captures:
             runner=self.runner,
             captures=tuple(map(capture_face, self.names)),
             modules=tuple(self.modules.items()),
-            requirements=tuple((needed.line, needed.reason) for needed in self.requirements),
+            requirements=tuple((mask_secrets(needed.line), needed.reason) for needed in self.requirements),
             reads=tuple(self.reads.items()),
-            problems=tuple((problem.what, problem.next_step) for problem in self.problems),
-            remarks=self.remarks,
+            problems=tuple((mask_secrets(problem.what), mask_secrets(problem.next_step)) for problem in self.problems),
+            remarks=tuple(map(mask_secrets, self.remarks)),
         )
 
     def __repr__(self) -> str:

@@ -126,7 +126,7 @@ def _look_around(manifest: Manifest, nothing: str) -> None:
     for line, there in missing.items():
         what = f"but {there} is installed here" if there else "but is not installed here"
         raise CheckFailed(
-            f"{manifest.runner} cannot be checked: {line} is declared, {what}.",
+            mask_secrets(f"{manifest.runner} cannot be checked: {line} is declared, {what}."),
             f"{nothing}Declare what is here, or install what is declared; {spell('check', value=False)} does without."
             if nothing
             else "Install what is declared.",

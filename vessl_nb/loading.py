@@ -7,7 +7,8 @@ import importlib
 import os
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,11 @@ from vessl_nb.runner import overrides
 from vessl_nb.stages import Preview, answer, run_stages
 from vessl_nb.storage.pickling import BufferUnpickler, restoring
 from vessl_nb.storage.restore import Context
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.runner import Runner
@@ -234,6 +237,7 @@ def call_load_model(runner: Runner, props: dict[str, str] | None, artifacts: dic
 
 
 _directory_lock = threading.RLock()
+_TURN: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("vessl_nb_turn", default=nullcontext)
 
 
 def _renew_lock() -> None:
@@ -247,7 +251,7 @@ os.register_at_fork(after_in_child=_renew_lock)
 @contextmanager
 def working_directory(folder: Path) -> Iterator[None]:
     """Make a folder the working directory for a while; one thread at a time, since a process has but one."""
-    with _directory_lock:
+    with _TURN.get()(), _directory_lock:
         try:
             before = Path.cwd()
         except FileNotFoundError:  # it was deleted: there is none to go back to
@@ -259,6 +263,23 @@ def working_directory(folder: Path) -> Iterator[None]:
             os.chdir(before or "/")
 
 
+@contextmanager
+def entered_in_turn(turn: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Let the working directory be changed only in turn, for as long as the block lasts and in its thread.
+
+    Parameters
+    ----------
+    turn
+        Makes the context that the working directory is changed in. Other threads have the same one, so what they do is
+        to rest meanwhile.
+    """
+    before = _TURN.set(turn)
+    try:
+        yield
+    finally:
+        _TURN.reset(before)
+
+
 def check_environment(version: Version) -> None:
     """Refuse a version that cannot run here, before any of its code does."""
     manifest = version.manifest
@@ -268,13 +289,16 @@ def check_environment(version: Version) -> None:
     others = {line: there for line, there in missing.items() if line in inferred and there is not None}
     if others:
         said = ", ".join(f"{line} ({there} is installed)" for line, there in others.items())
-        warnings.warn(f"{version.reference} was registered with other packages than are here: {said}.", stacklevel=3)
+        warnings.warn(
+            mask_secrets(f"{version.reference} was registered with other packages than are here: {said}."),
+            stacklevel=3,
+        )
     missing = {line: there for line, there in missing.items() if line not in others}
     if missing:
         said = ", ".join(f"{line} ({there} is installed)" if there else line for line, there in missing.items())
         raise MissingRequirement(
-            f"{version.reference} needs what is not installed here: {said}.",
-            f"pip install {' '.join(map(repr, missing))}",
+            mask_secrets(f"{version.reference} needs what is not installed here: {said}."),
+            mask_secrets(f"pip install {' '.join(map(repr, missing))}"),
             missing=missing,
         )
     if unset := [name for name in manifest.env if name not in os.environ]:

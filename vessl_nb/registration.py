@@ -109,7 +109,7 @@ def register_model(
         check,
         store_examples,
         check_tags(tags),
-        _check_aliases(aliases),
+        check_aliases(aliases),
         check_text("description", description),
         check_env(env),
     )
@@ -212,7 +212,8 @@ def check_instance(target: Target, runner: Runner, instance: Any) -> None:
         )
 
 
-def _check_aliases(aliases: Sequence[str] | None) -> list[str]:
+def check_aliases(aliases: Sequence[str] | None) -> list[str]:
+    """Hold aliases against the rule, each once; InvalidArgument where one breaks it."""
     if not isinstance(aliases, list | tuple | None):
         raise InvalidArgument(f"aliases must be a list, not {aliases!r}.", "Write it as ['champion'].")
     return list(dict.fromkeys(map(check_alias, aliases or ())))

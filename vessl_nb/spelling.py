@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FORM = "the form"
+"""The skin of the register form."""
+
 _SHELL = "vessl-nb"
 _REGISTERS = "%vessl_register"
 _SKIN: ContextVar[str] = ContextVar("vessl_nb_skin", default="")
@@ -28,6 +31,15 @@ _OPTIONS = {
 }
 """The arguments of `register_model` that next steps speak of: the option, what it takes, and what stands for that."""
 
+_FIELDS = {
+    "artifacts": "Artifacts",
+    "check": 'no tick at "Try the samples in a clean process first"',
+    "env": "Environment",
+    "requirements": "Requirements",
+    "sample": "Samples",
+}
+"""What they are called in the form."""
+
 
 @contextmanager
 def spoken_in(skin: str) -> Iterator[None]:
@@ -36,7 +48,7 @@ def spoken_in(skin: str) -> Iterator[None]:
     Parameters
     ----------
     skin
-        A magic, such as ``%vessl_register``; ``vessl-nb`` for the shell; nothing for Python.
+        A magic, such as ``%vessl_register``; ``vessl-nb`` for the shell; `FORM`; nothing for Python.
     """
     token = _SKIN.set(skin)
     try:
@@ -58,13 +70,16 @@ def spell(argument: str, value: Any = ...) -> str:
     Returns
     -------
     str
-        In Python ``env=["API_KEY"]``, on the line of `%vessl_register` ``--env API_KEY``. Other magics and the shell
-        cannot take it: there it is ``%vessl_register --env API_KEY``.
+        In Python ``env=["API_KEY"]``, on the line of `%vessl_register` ``--env API_KEY``, in the form
+        ``API_KEY in Environment``. Other magics and the shell cannot take it: there it is ``%vessl_register --env
+        API_KEY``.
     """
     skin = _SKIN.get()
     option, metavar, left_out = _OPTIONS[argument]
     if not skin:
         return f"{argument}={left_out if value is ... else _in_python(value)}"
+    if skin == FORM:
+        return _in_form(argument, value)
     if not metavar:
         words = [option]
     elif value is ...:
@@ -89,6 +104,15 @@ def choose_by_skin(python: str, magic: str, shell: str | None = None) -> str:
     if skin == _SHELL and shell is not None:
         return shell
     return magic if skin else python
+
+
+def _in_form(argument: str, value: Any) -> str:
+    field = _FIELDS[argument]
+    if argument == "check" or value is ...:
+        return field
+    if isinstance(value, dict):
+        return ", ".join(f"{source} as {target} in {field}" for source, target in value.items())
+    return f"{', '.join(value)} in {field}"
 
 
 def _in_python(value: Any) -> str:

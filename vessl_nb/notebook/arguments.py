@@ -3,112 +3,113 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.utils.text import DollarFormatter
 
 from vessl_nb.errors import InvalidArgument, nearest
-from vessl_nb.notebook.candidates import own_variables
+from vessl_nb.notebook.braces import LONE, WORD, fill, plain, unquote
+from vessl_nb.notebook.expressions import QUOTE_IT
+from vessl_nb.registry.names import parse_reference
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import Action, Namespace
     from collections.abc import Mapping, Sequence
 
     from IPython.core.magic_arguments import MagicArgumentParser
 
-_WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")  # as a POSIX shell sees it, its quotes included
-
-
-_FORMATTER = DollarFormatter()
-
-_FORMATTED = re.compile(r"\{\s*([^\W\d][\w.]*)\s*:[.,+\d][^{}\s]*\}")
+    from vessl_nb.registry.names import Reference
 
 _EXPRESSIONS = {"artifacts", "model", "runner", "sample"}
-"""Arguments that are evaluated: what stands in their braces is Python's matter."""
+"""Arguments that are evaluated in the notebook: what stands in their braces is Python's matter."""
 
-_QUOTE_IT = "Put the whole of it in single quotes: --sample '{\"x\": [1, 2]}'"
-
-
-def expand(line: str, variables: Mapping[str, Any]) -> str:
-    """Put variables in place of ``{name}`` and ``$name``, as IPython does for every magic.
-
-    At a brace that holds no expression, such as a dictionary's, IPython leaves the whole line as it is. Here each word
-    then stands for itself, so that ``--sample '{"x": 1}' --tag accuracy={accuracy}`` tags with the number.
-    """
-
-    def expanded(text: str) -> str:
-        try:
-            return _FORMATTER.vformat(text, [], variables)
-        except Exception:  # noqa: BLE001  # whatever the expression raises; IPython lets it go unexpanded too
-            return text
-
-    whole = expanded(line)
-    return whole if whole != line else _WORD.sub(lambda word: expanded(word[0]), line)
+_SIGNED_EXPONENT = re.compile(r".+[eE][+-]\d+")
 
 
-def refuse_unfilled(line: str, arguments: Namespace, variables: Mapping[str, Any]) -> None:
-    """Refuse ``{name}`` and ``$name`` that nothing was put in place of, in what is plain text: tags, references.
+def parse_line(parser: MagicArgumentParser, line: str, variables: dict[str, Any]) -> Namespace:
+    """Split a magic's line as a POSIX shell does, fill in its variables, and hold it against the magic's options.
 
-    IPython lets them stand, and a version would have the tag ``accuracy={acuracy}`` for good.
+    Errors show the line as it was typed: what is filled in may be a secret.
 
     Parameters
     ----------
+    parser
+        The magic's.
     line
-        What was typed, not expanded.
-    arguments
-        The same, parsed.
+        What was typed.
     variables
         The notebook's.
 
     Raises
     ------
     InvalidArgument
-        There is no such variable, or it has a format after it, which IPython does not know there.
-    """
-    values = [value for name, value in vars(arguments).items() if name not in _EXPRESSIONS]
-    texts = [text for value in values for text in (value if isinstance(value, list) else [value]) if text]
-    for word in _WORD.findall(line):
-        typed = "".join(shlex.split(word))
-        if not any(isinstance(text, str) and typed.endswith(text) for text in texts):
-            continue
-        try:
-            _FORMATTER.vformat(word, [], variables)
-        except NameError as error:
-            step = f"Define it in a cell first; to say it as it is, write {{{{{error.name}}}}} or '${error.name}'."
-            near = nearest(error.name or "", dict(own_variables(variables)))
-            raise InvalidArgument(f"{typed}: there is no variable {error.name!r}.", near or step) from None
-        except Exception:  # noqa: BLE001  # whatever the expression raises
-            if named := _FORMATTED.search(typed):
-                raise InvalidArgument(
-                    f"{typed}: braces take an expression, and no format after it.",
-                    f"Write it as an expression: {{round({named[1]}, 3)}}, say.",
-                ) from None
-
-
-def parse_line(parser: MagicArgumentParser, line: str) -> Namespace:
-    """Split a magic's line as a POSIX shell does, and hold it against the magic's options.
-
-    Raises
-    ------
-    InvalidArgument
-        A quote is not closed, an option is not known, or something is missing or too much.
+        A quote is not closed, an option is not known, something is missing or too much, or cannot be filled in.
     """
     try:
-        words = shlex.split(line)
+        shlex.split(line)
     except ValueError as error:
         step = "Close the quote." if "quotation" in str(error) else "Take the backslash at its end away."
         raise InvalidArgument(f"{error} in: {line}", step) from None
+    words, typed = _filled_words(parser, line, variables)
     arguments: Namespace
     try:
         arguments, unknown = parser.parse_known_args(words)
     except UsageError as error:
-        raise InvalidArgument(f"%{parser.prog}: {error}", f"%{parser.prog}? shows what it takes.") from None
+        what = str(error)
+        for value, shown in typed.items():
+            what = what.replace(repr(value), repr(shown))
+        raise InvalidArgument(f"%{parser.prog}: {what}", f"%{parser.prog}? shows what it takes.") from None
     if unknown:
-        raise _unknown(parser, unknown)
+        raise _unknown(parser, [typed.get(word, word) for word in unknown])
     return arguments
+
+
+def _filled_words(
+    parser: MagicArgumentParser, line: str, variables: dict[str, Any]
+) -> tuple[list[str], dict[str, str]]:
+    """Split a line, and fill in each word; gives the words, and how those that were filled in had been typed."""
+    words: list[str] = []
+    typed: dict[str, str] = {}
+    awaiting: Action | None = None
+    for raw in WORD.findall(line):
+        text = unquote(raw)
+        option, value = (awaiting, text) if awaiting and not text.startswith("-") else _option_in(parser, text)
+        if option is not None and value is not None:
+            is_expression = option.dest in _EXPRESSIONS and not LONE.fullmatch(value)
+            filled = plain(value) if is_expression else fill(value, plain(text), variables)
+            typed[filled] = plain(value)
+            if option is awaiting:
+                words.pop()
+            # In one word with its option, a value may begin with a dash.
+            words.append(f"{option.option_strings[0]}={filled}")
+            awaiting = None
+            continue
+        awaiting = option
+        if text.startswith("-"):
+            words.append(plain(text))
+            continue
+        filled = fill(text, plain(text), variables)
+        if LONE.fullmatch(raw) and filled.startswith("-"):
+            words += shlex.split(filled)  # a variable that holds options, several words
+        else:
+            typed[filled] = plain(text)
+            words.append(filled)
+    return words, typed
+
+
+def _option_in(parser: MagicArgumentParser, word: str) -> tuple[Action | None, str | None]:
+    """Find the option that a word names, where it is one that takes a value, and the value that it brings along."""
+    takers = [action for action in parser._actions if action.option_strings and action.nargs != 0]  # noqa: SLF001  # argparse has no public way
+    names = {name: action for action in takers for name in action.option_strings}
+    if word.startswith("--"):
+        begun, equals, value = word.partition("=")
+        known = [begun] if begun in names else [name for name in names if name.startswith(begun) and begun != "--"]
+        return (names[known[0]], value if equals else None) if len(known) == 1 else (None, None)
+    short = names.get(word[:2]) if word.startswith("-") else None
+    return short, word[2:].removeprefix("=") or None
 
 
 def _unknown(parser: MagicArgumentParser, words: Sequence[str]) -> InvalidArgument:
@@ -121,40 +122,15 @@ def _unknown(parser: MagicArgumentParser, words: Sequence[str]) -> InvalidArgume
             nearest(option, known) or f"It has: {', '.join(known) or 'none'}.",
         )
     is_expression = any(mark in word for word in words for mark in "{}[]():,=")
-    step = _QUOTE_IT if is_expression else f"%{parser.prog}? shows what it takes."
+    step = QUOTE_IT if is_expression else f"%{parser.prog}? shows what it takes."
     return InvalidArgument(f"%{parser.prog} does not take {' '.join(words)!r}.", step)
-
-
-def evaluate(expression: str, option: str, variables: dict[str, Any]) -> Any:
-    """Give the value of a name or a Python expression in the notebook's variables.
-
-    Raises
-    ------
-    InvalidArgument
-        It is no expression, or raises; a name that does not exist gets the nearest that does.
-    """
-    try:
-        code = compile(expression.strip(), f"<{option}>", "eval")
-    except (SyntaxError, ValueError) as error:  # a null byte is a ValueError
-        problem = getattr(error, "msg", str(error))
-        raise InvalidArgument(f"{option} {expression} is no Python expression: {problem}.", _QUOTE_IT) from None
-    try:
-        return eval(code, variables)  # noqa: S307  # the user's own code, in their kernel
-    except NameError as error:
-        near = nearest(error.name or "", dict(own_variables(variables)))
-        # Where braces or brackets came without quotes around them, the shell's rules took those inside.
-        step = _QUOTE_IT if any(bracket in expression for bracket in "{[(") else "Define it in a cell first."
-        raise InvalidArgument(f"{option} {expression}: there is no variable {error.name!r}.", near or step) from None
-    except Exception as error:
-        first_line = str(error).partition("\n")[0]
-        raise InvalidArgument(
-            f"{option} {expression} raised {type(error).__name__}: {first_line}",
-            "Try the expression in a cell of its own.",
-        ) from error
 
 
 def parse_tags(pairs: Sequence[str] | None) -> dict[str, Any]:
     """Read tags such as ``accuracy=0.97``: a JSON scalar where the value is one, else text.
+
+    A number is one that Python would write just so, or with a sign before its exponent: ``0.97``, ``1e-3``. A version
+    such as ``1.10`` and a commit such as ``12e3`` would be another one as numbers.
 
     Raises
     ------
@@ -166,12 +142,41 @@ def parse_tags(pairs: Sequence[str] | None) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals:
             raise InvalidArgument(f"--tag {pair} has no value.", f"Write it as --tag {pair}=VALUE.")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        tags[name] = text if isinstance(value, dict | list) else value
+        tags[name] = _scalar(text)
     return tags
+
+
+def _scalar(text: str) -> str | int | float | bool | None:
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, dict | list):
+        return text
+    if isinstance(value, bool | str | None):
+        return value
+    is_scientific = math.isfinite(value) and _SIGNED_EXPONENT.fullmatch(text)
+    number: int | float = value
+    return number if repr(number) == text or is_scientific else text
+
+
+def parse_target(text: str) -> Reference:
+    """Read where a new version goes: ``iris``, ``iris:3``, ``org/iris``.
+
+    Raises
+    ------
+    InvalidReference
+        It cannot be read.
+    InvalidArgument
+        It names a version that exists, by an alias or a revision.
+    """
+    target = parse_reference(text)
+    if target.alias is not None or target.revision is not None:
+        raise InvalidArgument(
+            f"{text!r} names a version that exists.",
+            f"Register a new one in {target.repository!r}, or overwrite a number: '{target.repository}:3'.",
+        )
+    return target
 
 
 def choose(what: str, option: str, named: str | None, candidates: Mapping[str, Any], none_step: str) -> str:

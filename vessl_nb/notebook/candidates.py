@@ -13,11 +13,33 @@ if TYPE_CHECKING:
 
 def runners_in(variables: Mapping[str, Any]) -> dict[str, Runner]:
     """Find the classes that are runners: those that have a `predict`, written in this notebook or imported into it."""
+    return {name: value for name, value in own_variables(variables) if _is_runner(value)}
+
+
+def private_runners_in(variables: Mapping[str, Any]) -> dict[str, Runner]:
+    """Find the runners whose names begin with an underscore: each stands under the name that it was written with.
+
+    Where a cell ended with a class, IPython keeps that as well, as ``_`` and ``_3``.
+    """
     return {
         name: value
-        for name, value in own_variables(variables)
-        if isinstance(value, type) and issubclass(value, RunnerBase) and overrides(value, "predict")
+        for name, value in list(variables.items())
+        if name.startswith("_") and _is_runner(value) and value.__name__ == name
     }
+
+
+def find_runner(name: str | None, variables: Mapping[str, Any]) -> Runner | None:
+    """Find the runner of a name, which may be in a module, as ``runners.Iris`` is; None where there is none."""
+    first, *others = (name or "").split(".")
+    value = variables.get(first)
+    for other in others:
+        value = getattr(value, other, None)
+    runner: Runner | None = value if _is_runner(value) else None
+    return runner
+
+
+def _is_runner(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, RunnerBase) and overrides(value, "predict")
 
 
 def models_in(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from vessl_nb.errors import VesslError
-from vessl_nb.notebook.candidates import models_in, runners_in
+from vessl_nb.notebook.candidates import models_in, own_variables, runners_in
 from vessl_nb.notebook.serve_magics import running_servers
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from vessl_nb.registry.state import RepositoryState
 
 _MAGIC = re.compile(r"^\s*(?:[^%=]+=\s*)?(?P<cell>%?)%(?P<name>vessl_\w+)\s+(?P<before>.*?)(?P<word>\S*)$")
+
+_EXPRESSIONS = {"artifacts", "model", "name", "runner", "sample"}
+"""Arguments in which all of Python may stand, and be completed by IPython."""
 
 
 def make_matcher(magics: VesslMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:
@@ -49,6 +52,9 @@ def make_matcher(magics: VesslMagics) -> Callable[[CompletionContext], SimpleMat
         completions = [
             SimpleCompletion(text[kept:], type="param") for text in sorted(set(offered)) if text.startswith(word)
         ]
+        if not completions and wanted not in _EXPRESSIONS:
+            # IPython's files and names are none of what is wanted, and stay away only where something is offered.
+            completions = [SimpleCompletion(text=context.token)]
         return {"completions": completions, "suppress": True, "ordered": True}
 
     matcher: Callable[[CompletionContext], SimpleMatcherResult] = vessl_nb_matcher
@@ -91,7 +97,7 @@ def _values(magics: VesslMagics, what: str) -> Iterable[str]:
 
 def _data_in(variables: dict[str, Any]) -> Iterable[str]:
     code = (type, types.ModuleType, types.FunctionType, types.MethodType)
-    return [name for name, value in list(variables.items()) if not name.startswith("_") and not isinstance(value, code)]
+    return [name for name, value in own_variables(variables) if not isinstance(value, code)]
 
 
 def _references(*, with_versions: bool) -> Iterable[str]:

@@ -14,6 +14,16 @@ def control(kind: type[Any], title: str, **settings: Any) -> Any:
     return kind(description=title, style=_STYLE, layout=widgets.Layout(width="auto"), **settings)
 
 
+def close_tree(widget: widgets.Widget) -> None:
+    """Take away a widget and all that it is made of: a box leaves its children, their layouts and styles behind."""
+    for name in widget.keys:
+        value = getattr(widget, name)
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, widgets.Widget):
+                close_tree(part)
+    widget.close()
+
+
 def make_controls() -> dict[str, Any]:
     """Make the controls, by the name of what they are read into; artifacts have rows of their own."""
     return {

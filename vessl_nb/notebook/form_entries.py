@@ -8,7 +8,8 @@ import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no type
 
 from vessl_nb.capture.requirements import check_requirements
 from vessl_nb.errors import VesslError
-from vessl_nb.notebook.arguments import choose, evaluate
+from vessl_nb.notebook.arguments import choose
+from vessl_nb.notebook.expressions import evaluate
 from vessl_nb.notebook.form_controls import make_controls
 from vessl_nb.notebook.form_fields import ArtifactRows, Field
 from vessl_nb.notebook.form_hints import (

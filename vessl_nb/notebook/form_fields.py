@@ -9,7 +9,7 @@ import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no type
 from vessl_nb.capture.artifacts import check_artifacts
 from vessl_nb.errors import InvalidArgument, VesslError
 from vessl_nb.faces.html import bad, dim, escape, one_line
-from vessl_nb.notebook.form_controls import control
+from vessl_nb.notebook.form_controls import close_tree, control
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,8 +145,7 @@ class ArtifactRows(widgets.VBox):  # type: ignore[misc]  # as above
             local.description, volume.description = f"Local path {number}", f"Volume path {number}"
             remove.tooltip = f"Remove artifact {number}"
         self._show()
-        for part in row:
-            part.close()
+        close_tree(row.box)
 
     def _show(self) -> None:
         self.children = (*(box for box, *_ in self._rows), self._add)

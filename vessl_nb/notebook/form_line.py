@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vessl_nb.notebook.arguments import expand, parse_tags
+from vessl_nb.notebook.arguments import parse_tags
+from vessl_nb.notebook.braces import LONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vessl_nb.notebook.form_values import FormValues
     from vessl_nb.registry.names import Tag
+
+_EXPRESSIONS = {"--runner", "--model", "--sample", "--artifacts"}
 
 
 def magic_line(values: FormValues, usual: FormValues) -> str:
@@ -27,16 +29,12 @@ def magic_line(values: FormValues, usual: FormValues) -> str:
     usual
         The runner, model, samples and settings that the magic would take by itself: they need not be said.
     """
-    words = list(_words(values, usual))
-    line = " ".join(words)
-    if not all(map(_stands, words)):
-        line = line.replace("{", "{{").replace("}", "}}")
-    return f"%vessl_register {line}".rstrip()
+    return f"%vessl_register {' '.join(_words(values, usual))}".rstrip()
 
 
 def _tag_words(tags: Mapping[str, Tag]) -> list[str]:
     """Write tags as a shell's words."""
-    return [_quoted(f"{name}={_tag(value)}") for name, value in tags.items()]
+    return [shlex.quote(_on_one_line(f"{name}={_tag(value)}")) for name, value in tags.items()]
 
 
 def write_samples(samples: Sequence[str]) -> str:
@@ -76,8 +74,10 @@ def _words(values: FormValues, usual: FormValues) -> Iterator[str]:
     ]
     for option, texts in options:
         for text in filter(None, texts):
+            one_line = _on_one_line(text)
+            word = shlex.quote(_expression(one_line) if option in _EXPRESSIONS else _doubled(one_line))
             # argparse takes a word that begins with a dash for an option.
-            yield f"{option}={_quoted(text)}" if text.startswith("-") else f"{option} {_quoted(text)}"
+            yield f"{option}={word}" if text.startswith("-") else f"{option} {word}"
     # What the settings say already need not be said.
     yield from [] if values.check == usual.check else ["--check" if values.check else "--no-check"]
     is_kept = values.store_examples
@@ -91,9 +91,14 @@ def _tag(value: Tag) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _quoted(text: str) -> str:
-    # Between the dollar and a name the quotes are closed and opened again, so that IPython sees no variable there.
-    return re.sub(r"\$(?=[\w.$])", "$''", shlex.quote(_on_one_line(text)))
+def _doubled(text: str) -> str:
+    """Double the braces of a text, in place of which a variable would be put."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _expression(text: str) -> str:
+    """Write a set of one variable so that it is not that variable in braces."""
+    return f"({text})" if LONE.fullmatch(text) else text
 
 
 def _on_one_line(text: str) -> str:
@@ -104,26 +109,3 @@ def _on_one_line(text: str) -> str:
         return ast.unparse(ast.parse(text, mode="eval"))
     except (SyntaxError, ValueError):
         return " ".join(text.split())
-
-
-def _stands(word: str) -> bool:
-    """Tell whether IPython leaves a word as it is, and does not put a variable in place of ``{name}``.
-
-    A dictionary it does, and that is how samples are mostly written.
-    """
-    if not any(mark in word for mark in "{}"):
-        return True
-    try:
-        value = ast.literal_eval(shlex.split(word)[-1])
-    except (SyntaxError, ValueError, TypeError):
-        return False
-    # To expand it is to run what stands in braces: never more than a literal, and no text that might hold code.
-    return not _has_marks_in_texts(value) and expand(word, {}) == word
-
-
-def _has_marks_in_texts(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_marks_in_texts, [*value.keys(), *value.values()]))
-    if isinstance(value, list | tuple | set):
-        return any(map(_has_marks_in_texts, value))
-    return isinstance(value, str | bytes) and any(mark in str(value) for mark in "{}")

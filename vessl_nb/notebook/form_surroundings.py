@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.getipython import get_ipython
 
-from vessl_nb.notebook.candidates import models_in, runners_in
+from vessl_nb.notebook.candidates import find_runner, models_in, runners_in
+from vessl_nb.notebook.running_cells import running_cells
 from vessl_nb.values.changes import RunMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from vessl_nb.notebook.magics import VesslMagics
     from vessl_nb.notebook.remembered import Remembered
@@ -26,6 +29,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._shell = get_ipython()
+        self._cells = running_cells()
         self._runs: dict[str, RunMemory] = {}  # of a notebook without the magics
 
     @property
@@ -35,8 +39,12 @@ class Surroundings:
         return variables
 
     def runners(self) -> dict[str, Any]:
-        """Find the notebook's runners."""
-        return dict(runners_in(self.variables))
+        """Find the notebook's runners, the marked one among them, which may be in a module."""
+        found = dict(runners_in(self.variables))
+        magics = self._magics()
+        marked = magics.memory.marked if magics else None
+        runner = find_runner(marked, self.variables)
+        return found if marked is None or runner is None else found | {marked: runner}
 
     def models(self) -> list[str]:
         """Name the variables that could be the model."""
@@ -109,6 +117,10 @@ class Surroundings:
             Surroundings._listening = None
             if listening in self._shell.events.callbacks["post_run_cell"]:
                 self._shell.events.unregister("post_run_cell", listening)
+
+    def between_cells(self, waits: Callable[[], None], cancel: Callable[[], None]) -> AbstractContextManager[None]:
+        """Make the context in which no cell runs; what is given is called as `RunningCells.between` has it."""
+        return self._cells.between(waits, cancel) if self._cells else nullcontext()
 
     def _magics(self) -> VesslMagics | None:
         registry = self._shell.magics_manager.registry if self._shell else {}

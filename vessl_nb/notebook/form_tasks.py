@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.capture.cells import cell_of
-from vessl_nb.notebook.arguments import evaluate
+from vessl_nb.notebook.expressions import evaluate
 from vessl_nb.notebook.form_values import read_target
+from vessl_nb.notebook.interrupted import Registering
 from vessl_nb.registration import register_model
-from vessl_nb.registry.version import Version
 from vessl_nb.runner import check_runner
 from vessl_nb.stages import Preview, run_samples, run_stages
 
 if TYPE_CHECKING:
     from vessl_nb.notebook.form_surroundings import Surroundings
     from vessl_nb.notebook.form_values import FormValues
-    from vessl_nb.registry.state import RepositoryState
+    from vessl_nb.registry.version import Version
     from vessl_nb.stages import Previews
     from vessl_nb.staging import Target
 
@@ -65,19 +65,20 @@ class Registration:
         What was filled in.
     target
         The repository.
-    before
-        The repository as it was before; None where there was none.
+    registering
+        What became of it, where it is interrupted.
     """
 
     values: FormValues
     target: Target
-    before: RepositoryState | None
+    registering: Registering
 
     @classmethod
     def of(cls, values: FormValues) -> Registration:
         """Prepare it; nothing is run, and nothing written."""
         target = read_target(values.repository)
-        return cls(values, target, target.find())
+        target.find()
+        return cls(values, target, Registering(target.organization, target.repository_name))
 
     def run(self, surroundings: Surroundings) -> Version:
         """Register, with expressions run in the notebook; raises what `register_model` does."""
@@ -105,15 +106,7 @@ class Registration:
 
         An interrupt may come when the version is in the journal already.
         """
-        after = self.target.registry.find(self.target.organization, self.target.repository_name)
-        values, old = self.values, self.before.models if self.before else {}
-        meant = (values.runner, dict(values.tags), list(values.aliases), values.description)
-        for number, model in after.models.items() if after else ():
-            for revision in model.revisions[len(old[number].revisions) if number in old else 0 :]:
-                said = revision.registered
-                if after and (said.runner, said.tags, said.aliases, said.description) == meant:
-                    return Version.of(self.target.registry, after, revision)
-        return None
+        return self.registering.find()
 
 
 def _evaluate(values: FormValues, surroundings: Surroundings) -> tuple[Any, Any, list[Any]]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.faces.html import tag_list
-from vessl_nb.notebook.arguments import evaluate, parse_tags
+from vessl_nb.notebook.arguments import parse_tags
+from vessl_nb.notebook.expressions import evaluate
 from vessl_nb.registry.names import Tag, check_alias, check_name, check_number, check_tags, default_organization
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.staging import Target
-from vessl_nb.values.secrets import mask_secrets
+from vessl_nb.values.secrets import mask_named, mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,7 +62,9 @@ def masked(values: FormValues) -> FormValues:
         values,
         model=mask_secrets(values.model),
         samples=tuple(map(mask_secrets, values.samples)),
-        tags={name: mask_secrets(tag) if isinstance(tag, str) else tag for name, tag in values.tags.items()},
+        artifacts={mask_secrets(source): mask_secrets(target) for source, target in values.artifacts.items()},
+        requirements=tuple(map(mask_secrets, values.requirements)),
+        tags=mask_named(values.tags),
         description=mask_secrets(values.description),
     )
 

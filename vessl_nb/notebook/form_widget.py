@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no types
@@ -12,9 +13,12 @@ from vessl_nb.faces.form import FormFace, form_html, form_text
 from vessl_nb.faces.html import STYLE as FACE_STYLE
 from vessl_nb.faces.html import counted, escape
 from vessl_nb.faces.version import version_text
-from vessl_nb.notebook.form_controls import control
+from vessl_nb.loading import entered_in_turn
+from vessl_nb.notebook.form_controls import close_tree, control
 from vessl_nb.notebook.form_entries import Entries
+from vessl_nb.notebook.form_former import close_former
 from vessl_nb.notebook.form_line import magic_line
+from vessl_nb.notebook.form_masked import masked_faces
 from vessl_nb.notebook.form_outcome import OutcomeBox
 from vessl_nb.notebook.form_standing import Standing
 from vessl_nb.notebook.form_style import STYLE
@@ -26,10 +30,12 @@ from vessl_nb.notebook.form_work import Work
 from vessl_nb.notebook.live import LIVE, Attempts
 from vessl_nb.progress import shown_by
 from vessl_nb.registry.version import Version
+from vessl_nb.spelling import FORM, spoken_in
 from vessl_nb.stages import Preview
+from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vessl_nb.notebook.form_values import FormValues
     from vessl_nb.stages import Previews
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     _Shown = Version | Preview | Previews
 
 _TITLE = "Register a model"
+_WAITS = "Waiting until the cell that runs is done: the runner works with files, in a folder of its own."
 
 
 class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
@@ -73,6 +80,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         head = widgets.HTML(f'<style>{FACE_STYLE}{STYLE}</style><div class="vnb-form-title">{_TITLE}</div>')
         super().__init__([head, body, self._line, self._outcome])
         self.add_class("vnb-form").add_class(LIVE)
+        close_former(self)
         self._surroundings.when_cell_ran(self._look_again)
         self._look(anew=True)
 
@@ -97,6 +105,11 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         return self._outcome.said
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is a preview or a registration that did not end."""
+        return self._outcome.is_busy
+
+    @property
     def errors(self) -> list[Exception]:
         """What its work and its callbacks raised, oldest first."""
         return self._attempts.errors
@@ -107,9 +120,9 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         text, html = self._outcome_faces
         return FormFace(
             filled=tuple((title, words) for title, words in written(values) if words),
-            problems=tuple((title, error.what) for title, error in self._entries.problems.items()),
-            line=magic_line(values, usual),
-            said=self.said,
+            problems=tuple((title, mask_secrets(error.what)) for title, error in self._entries.problems.items()),
+            line=mask_secrets(magic_line(values, usual)),
+            said=mask_secrets(self.said),
             outcome_text=text,
             outcome_html=html,
         )
@@ -128,11 +141,13 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
         self._surroundings.forget(self._look_again)
         self._work.cancel()
         self._standing.stop()
+        for part in (self.layout, *self.children):
+            close_tree(part)
         super().close()
 
     def _look(self, *, anew: bool = False, insist: bool = False) -> None:
         """Read what was filled in, and bring everything that follows from it up to date."""
-        with self._attempts.attempt(), self._lock:
+        with self._attempts.attempt(), self._lock, spoken_in(FORM):
             self._entries.look(anew=anew, insist=insist)
             values = self.values
             runner, model = self._entries.runner_and_model()
@@ -171,17 +186,27 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
                 raise InvalidArgument(f"Nothing was registered: {things} another look.", ", ".join(wrong))
             registration = Registration.of(self.values)
             words = f"Registering in {self.values.repository} ..."
-            self._begin(words, lambda: self._run(registration), registration)
+            self._begin(words, lambda: registration.run(self._surroundings), registration)
 
-    def _run(self, registration: Registration) -> Version:
-        with shown_by(self._outcome.show_progress):
-            return registration.run(self._surroundings)
+    def _run(self, task: Callable[[], _Shown]) -> _Shown:
+        """Do the work, in its thread."""
+        with spoken_in(FORM), shown_by(self._outcome.show_progress), entered_in_turn(self._between_cells):
+            return task()
+
+    @contextmanager
+    def _between_cells(self) -> Iterator[None]:
+        # The working directory is the whole process's: what a cell writes meanwhile would land in the version.
+        before = self.said
+        with self._surroundings.between_cells(lambda: self._outcome.say(_WAITS), self._work.cancel):
+            if self.said == _WAITS:
+                self._outcome.say(before)
+            yield
 
     def _begin(self, words: str, task: Callable[[], _Shown], registration: Registration | None) -> None:
         with self._lock:
             if not self._outcome.is_busy:
                 self._outcome.begin(words)
-                self._work.start(task, lambda result, error: self._end(result, error, registration))
+                self._work.start(lambda: self._run(task), lambda result, error: self._end(result, error, registration))
 
     def _end(self, result: _Shown | None, error: BaseException | None, registration: Registration | None) -> None:
         """Show what came of the work; in the thread that did it."""
@@ -208,7 +233,7 @@ class RegisterForm(widgets.VBox):  # type: ignore[misc]  # as above
             number = 1 if isinstance(result, Preview) else len(result)
             passed = f"{counted(number, 'sample')} came through all three stages."
             words, text = result.error.what if result.error else passed, repr(result)
-        html = result._repr_html_()
+        html, text = masked_faces(result._repr_html_(), text)
         self._outcome_faces = (text, html)
         self._outcome.end(words, html, text)
 

@@ -11,7 +11,7 @@ from vessl_nb.errors import OTHERS, ShownShort, own_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vessl_nb.registry.names import Reference
+    from vessl_nb.registry.version import Version
 
 
 class Interrupted(ShownShort, KeyboardInterrupt):
@@ -50,31 +50,44 @@ def interruptible(magic: str, look: Callable[[], str] | None = None) -> Iterator
 
 
 class Registering:
-    """A registration, looked at before it begins and after it was stopped.
+    """A registration that is about to begin, to be looked at once it was stopped.
 
     Parameters
     ----------
-    target
+    organization, repository
         Where it registers.
     """
 
-    def __init__(self, target: Reference) -> None:
-        self._target = target
-        self._before = self._references()
+    def __init__(self, organization: str, repository: str) -> None:
+        self._stream = f"{organization}/{repository}"
+        from vessl_nb.storage.journal import last_begun  # noqa: PLC0415  # 25 ms that %load_ext does not take
+
+        self._before = last_begun()
+
+    def find(self) -> Version | None:
+        """Find the version that this thread has registered since; None where it has registered none.
+
+        The stop button may come when it is in the journal already, beside what others registered meanwhile.
+        """
+        import msgspec  # noqa: PLC0415  # as above
+
+        from vessl_nb.registry.documents import KIND_OF, Registered  # noqa: PLC0415  # as above
+        from vessl_nb.registry.registry import open_registry  # noqa: PLC0415  # as above
+        from vessl_nb.registry.version import Version  # noqa: PLC0415  # as above
+        from vessl_nb.storage.journal import Journal, last_begun  # noqa: PLC0415  # as above
+
+        own = last_begun()
+        if own == self._before:
+            return None
+        registry = open_registry()
+        for document in Journal(registry.folder, self._stream).read_on():
+            if document.id == own and document.kind == KIND_OF[Registered]:
+                body = msgspec.json.decode(document.body, type=Registered)
+                state = registry.repository(*self._stream.split("/"))
+                return Version.of(registry, state, state.models[body.number].revisions[body.revision - 1])
+        return None
 
     def look(self) -> str:
-        """Say what is new in its repository: the stop button may come when the version is in the journal already."""
-        new = sorted(self._references() - self._before)
-        return f"{', '.join(new)} was registered before that." if new else "Nothing was registered."
-
-    def _references(self) -> set[str]:
-        from vessl_nb.registry.registry import open_registry  # noqa: PLC0415  # 25 ms that %load_ext does not take
-
-        state = open_registry().find(self._target.organization, self._target.repository)
-        if state is None:
-            return set()
-        return {
-            f"{state.qualified}:{number}" + (f"@{revision}" if revision > 1 else "")
-            for number, model in state.models.items()
-            for revision, _ in enumerate(model.revisions, 1)
-        }
+        """Say what was registered, if anything was."""
+        version = self.find()
+        return f"{version.reference} was registered before that." if version else "Nothing was registered."

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.notebook.arguments import choose, evaluate
-from vessl_nb.notebook.candidates import models_in, runners_in
+from vessl_nb.notebook.arguments import choose
+from vessl_nb.notebook.candidates import find_runner, models_in, runners_in
+from vessl_nb.notebook.expressions import evaluate
 from vessl_nb.notebook.remembered import Memory
 from vessl_nb.notebook.settings import Settings
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -28,6 +31,7 @@ class NotebookMagics(Settings):
         super().__init__(shell)
         self._shell = shell
         self.memory = Memory()
+        self._scope: dict[str, Any] | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -37,7 +41,16 @@ class NotebookMagics(Settings):
 
     def evaluate(self, expression: str, option: str) -> Any:
         """Give the value of a name or an expression that an option was given; InvalidArgument where it has none."""
-        return evaluate(expression, option, self.variables)
+        return evaluate(expression, option, self.variables if self._scope is None else self._scope)
+
+    @contextmanager
+    def within(self, variables: dict[str, Any]) -> Iterator[None]:
+        """Evaluate in these variables, for as long as the block lasts: those of the function that a magic stands in."""
+        before, self._scope = self._scope, variables
+        try:
+            yield
+        finally:
+            self._scope = before
 
     def choose_runner(self, named: str | None, option: str) -> str:
         """Name the runner: the one on the line, the marked one, or the notebook's only one.
@@ -57,7 +70,8 @@ class NotebookMagics(Settings):
         runners = runners_in(self.variables)
         if named is None:
             self.memory.refuse_missing_mark(option, next(iter(runners), "NAME"))
-        marked = self.memory.marked if self.memory.marked in runners else None
+        # One of a module, or with an underscore, is no candidate by itself: it was marked on purpose.
+        marked = self.memory.marked if find_runner(self.memory.marked, self.variables) else None
         return choose(
             "runner",
             option,

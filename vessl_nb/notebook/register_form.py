@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vessl_nb.capture.artifacts import check_artifacts
+from vessl_nb.capture.requirements import check_requirements
+from vessl_nb.errors import InvalidArgument
+from vessl_nb.notebook.arguments import parse_target
 from vessl_nb.notebook.form_values import FormValues
 from vessl_nb.notebook.form_widget import RegisterForm
-from vessl_nb.registry.names import parse_reference
+from vessl_nb.registration import check_aliases, check_env
+from vessl_nb.registry.names import check_tags, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,8 +57,16 @@ def register_form(
     ------
     InvalidReference
         The repository cannot be read.
+    InvalidArgument
+        Something cannot be meant: the repository names a version that exists, or as `register_model` has it.
     """
-    target = parse_reference(repository) if repository and ":" in repository else None
+    target = parse_target(repository) if repository and ":" in repository else None
+    for what, expression in (("runner", runner), ("model", model)):
+        _check_expression(what, expression)
+    if not isinstance(samples, list | tuple | None):
+        raise InvalidArgument(f"samples must be a list, not {samples!r}.", "Write it as ['{\"x\": [1, 2]}'].")
+    for sample in samples or ():
+        _check_expression("A sample", sample)
     return RegisterForm(
         FormValues(
             repository=(repository or "").partition(":")[0],
@@ -61,13 +74,22 @@ def register_form(
             runner=runner or "",
             model=model or "",
             samples=tuple(samples or ()),
-            artifacts=artifacts or {},
-            requirements=tuple(requirements or ()),
-            env=tuple(env or ()),
-            tags=tags or {},
-            aliases=tuple(aliases or ()),
-            description=description,
+            artifacts=check_artifacts(artifacts),
+            requirements=tuple(check_requirements(requirements)),
+            env=tuple(check_env(env)),
+            tags=check_tags(tags),
+            aliases=tuple(check_aliases(aliases)),
+            description=check_text("description", description),
             check=check,
             store_examples=store_examples,
         )
     )
+
+
+def _check_expression(what: str, expression: object) -> None:
+    """Refuse an object in place of the expression for it, which the form shows."""
+    if not isinstance(expression, str | None):
+        raise InvalidArgument(
+            f"{what} must be text, not an object of type {type(expression).__name__}.",
+            "Write its name, or an expression, in quotes.",
+        )

@@ -10,12 +10,11 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 import vessl_nb as vessl  # whose names bring what they need at the first use: %load_ext is to be quick
 from vessl_nb.errors import InvalidArgument
-from vessl_nb.notebook.arguments import parse_tags
+from vessl_nb.notebook.arguments import parse_tags, parse_target
 from vessl_nb.notebook.interrupted import Registering, interruptible
 from vessl_nb.notebook.live import refuse_live
 from vessl_nb.notebook.notebook_magics import NotebookMagics
 from vessl_nb.notebook.typed import typed
-from vessl_nb.registry.names import parse_reference
 from vessl_nb.runner import check_runner, overrides
 from vessl_nb.spelling import spoken_in
 
@@ -44,7 +43,13 @@ class RegistryMagics(NotebookMagics):
     )
     @argument("--model", "-m", metavar="EXPR", help="The model; the notebook's only one, if left out.")
     @argument("--sample", "-s", metavar="EXPR", action="append", help="An example to keep; may be given again.")
-    @argument("--tag", "-t", metavar="NAME=VALUE", action="append", help="What to say of it; may be given again.")
+    @argument(
+        "--tag",
+        "-t",
+        metavar="NAME=VALUE",
+        action="append",
+        help="What to say of it: a number as in 0.97 or 1e-3, else text, as 1.10; may be given again.",
+    )
     @argument("--alias", "-a", metavar="NAME", action="append", help="A name to point at it; may be given again.")
     @argument("--description", "-d", metavar="TEXT", help="What it is, in words.")
     @argument("--requirement", metavar="LINE", action="append", help="A package it needs; may be given again.")
@@ -105,12 +110,7 @@ class RegistryMagics(NotebookMagics):
                 "%vessl_register: the following arguments are required: repository",
                 "%vessl_register? shows what it takes.",
             )
-        target = parse_reference(arguments.repository)
-        if target.alias is not None or target.revision is not None:
-            raise InvalidArgument(
-                f"{arguments.repository!r} names a version that exists.",
-                f"Register a new one in {target.repository!r}, or overwrite a number: '{target.repository}:3'.",
-            )
+        target = parse_target(arguments.repository)
         name = self.choose_runner(arguments.runner, "--runner")
         runner = check_runner(self.evaluate(name, "--runner"))
         # One that only reads files gets none, for a model that has its files.
@@ -119,7 +119,7 @@ class RegistryMagics(NotebookMagics):
         if not reads_files or overrides(runner, "save_model") or arguments.model is not None:
             model = self.choose_model(name, arguments, required=not reads_files)
         samples = self.choose_examples(name, arguments.sample or [])
-        with interruptible("%vessl_register", Registering(target).look):
+        with interruptible("%vessl_register", Registering(target.organization, target.repository).look):
             return vessl.register_model(
                 target.repository,
                 target.number,

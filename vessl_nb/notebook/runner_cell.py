@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.errors import InvalidArgument, InvalidRunner, VesslError
-from vessl_nb.notebook.candidates import runners_in
+from vessl_nb.notebook.candidates import private_runners_in, runners_in
 from vessl_nb.spelling import spoken_in
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run_runner_cell(shell: InteractiveShell, cell: str) -> str:
             "The cell awaits something outside of its functions, which under a cell magic it cannot.",
             "Run it without %%vessl_runner, then mark its class: %vessl_runner NAME",
         )
-    before = runners_in(shell.user_ns)
+    before = private_runners_in(shell.user_ns) | runners_in(shell.user_ns)
     with spoken_in(""):  # what the cell calls, it calls in Python
         # A comment stands for the magic's own line, so that tracebacks count lines as the cell shows them.
         result = shell.run_cell(cell if cell.lstrip().startswith("%%") else f"#\n{cell}")
@@ -72,8 +72,13 @@ def run_runner_cell(shell: InteractiveShell, cell: str) -> str:
 
 
 def _defined_since(before: Mapping[str, Runner], variables: Mapping[str, Any]) -> list[str]:
-    """Name the runners that are new, each class once; an imported one counts only where none was written."""
-    after = runners_in(variables)
+    """Name the runners that are new, each class once.
+
+    An imported one counts only where none was written, and one with an underscore, a base of others mostly, only where
+    no other is new.
+    """
+    public, private = runners_in(variables), private_runners_in(variables)
+    after = public if any(before.get(name) is not runner for name, runner in public.items()) else private
     new = {runner: name for name, runner in reversed(after.items()) if before.get(name) is not runner}
     written = {runner: name for runner, name in new.items() if runner.__module__ == variables.get("__name__")}
     return list((written or new).values())[::-1]

@@ -10,6 +10,7 @@ from IPython.display import display
 
 import vessl_nb as vessl  # whose names bring what they need at the first use: %load_ext is to be quick
 from vessl_nb.errors import InvalidArgument, VesslError
+from vessl_nb.notebook.candidates import find_runner
 from vessl_nb.notebook.notebook_magics import NotebookMagics
 from vessl_nb.notebook.runner_cell import run_runner_cell
 from vessl_nb.notebook.typed import typed
@@ -68,6 +69,11 @@ class RunnerMagics(NotebookMagics):
         else:
             name = self.choose_runner(arguments.name, "%vessl_runner")
         runner = check_runner(self.evaluate(name, "%vessl_runner"))
+        if find_runner(name, self.variables) is not runner:
+            raise InvalidArgument(
+                f"{name} is no name under which the notebook has its class, and by a name it is marked.",
+                f"Give it one in a cell: {runner.__name__} = {name}",
+            )
         self.memory.mark(name)
         remembered = cell is not None and self.preview_again and bool(self.memory.find(name).samples)
         if arguments.sample is not None or remembered:

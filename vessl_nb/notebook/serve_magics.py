@@ -18,6 +18,7 @@ from vessl_nb.registry.names import parse_reference
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from vessl_nb.serving.launch import Server
 
@@ -80,18 +81,19 @@ class ServeMagics(NotebookMagics):
         check_options(Options(**options))
         find_version(arguments.reference)  # before another server is stopped for it
         former = [server for server in running_servers() if _is_of(server, arguments.reference)]
-        for server in former:
-            server.stop()
-            _say(f"Stopped the former server of {server.reference}.")
-        if arguments.port is None:
-            wanted = [urllib.parse.urlsplit(server.url).port or 0 for server in former] or [_PORT]
+        ports = [urllib.parse.urlsplit(server.url).port or 0 for server in former]
+        if not _is_free(arguments.host, 0 if options["port"] in ports else options["port"]):
+            return serve(**options)  # which says why it cannot listen there, and the former one runs on
+        with _replacing(former):
+            if arguments.port is not None:
+                return serve(**options)
+            wanted = ports or [_PORT]
             free = [port for port in wanted if _is_free(arguments.host, port)]
             options["port"] = free[0] if free else 0
             server = serve(**options)
-            if not free:
-                _say(f"Port {wanted[0]} is taken: it is at {server.url}.")
-            return server
-        return serve(**options)
+        if not free:
+            _say(f"Port {wanted[0]} is taken: it is at {server.url}.")
+        return server
 
     @magic_arguments()
     @argument("server", nargs="?", help="What it serves, as it was started; all servers, if left out.")
@@ -120,6 +122,25 @@ class ServeMagics(NotebookMagics):
             _say(f"Stopped the server of {server.reference}, which was at {server.url}.")
         if not wanted:
             _say("No server runs.")
+
+
+@contextlib.contextmanager
+def _replacing(former: list[Server]) -> Iterator[None]:
+    """Stop servers, and start them again where what is to take their place does not start."""
+    for server in former:
+        server.stop()
+        _say(f"Stopped the former server of {server.reference}.")
+    try:
+        yield
+    except BaseException:  # an interrupt, too
+        for server in former:
+            try:
+                server.start()
+                _say(f"Started the former server of {server.reference} again: the new one did not start.")
+            except VesslError as error:
+                had = f"The former one had {server.version}, and did not start again"
+                _say(f"{had}: {error.what}")
+        raise
 
 
 def _is_of(server: Server, reference: str) -> bool:

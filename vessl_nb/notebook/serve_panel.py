@@ -1,9 +1,9 @@
 """The panel of a server: what it serves and how it is doing, how it is called, and a form to try it.
 
 The front end draws, and asks; the server is asked from here. It sends ``{"do": "send", ...}``, ``stop``, ``start``,
-``copy``, ``reveal`` or ``log``, and ``hello`` and ``bye`` with the name of its view. What it shows comes as two traits,
-`shown` and `said`; answers, numbers, the log and the token as messages, since a widget's state travels with a saved
-notebook.
+``copy``, ``reveal`` or ``log``, and, with the name of its view, ``hello`` again and again, and ``bye``. What it shows
+comes as two traits, `shown` and `said`; answers, numbers, the log and the token as messages, since a widget's state
+travels with a saved notebook.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vessl_nb.notebook.serve_answer import describe_answer
 from vessl_nb.notebook.serve_numbers import numbers_of
 from vessl_nb.notebook.serve_state import describe_server
 from vessl_nb.notebook.static_files import read_static
-from vessl_nb.notebook.versions_watch import Watch
+from vessl_nb.notebook.versions_watch import Views, Watch
 from vessl_nb.serving.shown import face_of, read_calling, write_calls
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class ServePanel(anywidget.AnyWidget):
     said = traitlets.Dict().tag(sync=True)
 
     def __init__(self, server: Server) -> None:
-        self._watch = Watch(self._look)  # first: what could not be made is closed as well
+        self._watch = Watch(self._look_if_seen)  # first: what could not be made is closed as well
         self.server = server
         self._doing = ""  # what a thread does with the server: it is neither here nor there
         self._calling: Calling | None = None
         self._calling_is_of: tuple[str, str] | None = None
-        self._views: set[str] = set()
+        self._views = Views()
         self._logs_of: set[str] = set()
         self._log = ""
         self._asked_at = 0.0
@@ -134,13 +134,13 @@ class ServePanel(anywidget.AnyWidget):
         self.send({"done": content.get("do")})
 
     def _greet(self, content: dict[str, Any], _: list[Any]) -> None:
-        self._views.add(str(content["view"]))
-        self._asked_at = 0.0
+        if self._views.greet(str(content["view"])):
+            self._asked_at = 0.0
         self._watch.start()
 
     def _take_leave(self, content: dict[str, Any], _: list[Any]) -> None:
-        self._views.discard(str(content["view"]))
-        self._logs_of &= self._views
+        self._views.leave(str(content["view"]))
+        self._logs_of &= set(self._views)
         if not self._views:
             self._watch.stop()
 
@@ -206,8 +206,18 @@ class ServePanel(anywidget.AnyWidget):
             self._doing = ""
             self._show()
 
+    def _look_if_seen(self) -> None:
+        """Look how the server is doing, as long as anybody sees the panel; the watch calls this."""
+        with self._lock:
+            self._views.drop_silent()
+            self._logs_of &= set(self._views)
+            if not self._views:
+                self._watch.stop()
+                return
+        self._look()
+
     def _look(self) -> None:
-        """Look how the server is doing, and show it; the watch calls this."""
+        """Look how the server is doing, and show it."""
         if time.monotonic() < self._asked_at + _EVERY and self.server.is_running == (self.shown["state"] == "answers"):
             return
         self._asked_at, before = time.monotonic(), self.shown["state"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 _MOST_LEVELS = 8
-_MOST_ITEMS = 64
+_MOST_ITEMS = 4_000  # of one array; a longer one nobody fills in by hand
 _OF_TYPES = {"number": 0.0, "integer": 0, "string": "", "boolean": False, "null": None}
 
 
@@ -16,8 +17,20 @@ def sketch_of(schema: dict[str, Any]) -> Any:
     ----------
     schema
         JSON Schema, as a signature has it.
+
+    Returns
+    -------
+    object
+        None where there is nothing to fill in, or more than anybody would: part of an array would not fit.
     """
-    return _sketch(schema, schema, 0)
+    try:
+        return _sketch(schema, schema, 0)
+    except _TooLong:
+        return None
+
+
+class _TooLong(Exception):
+    """An array has more items than are written out."""
 
 
 def _sketch(part: Any, whole: dict[str, Any], level: int) -> Any:
@@ -44,12 +57,16 @@ def _of_type(part: dict[str, Any], whole: dict[str, Any], level: int) -> Any:
     if kind == "array":
         first = [_sketch(item, whole, level + 1) for item in part.get("prefixItems", [])]
         more = max(part.get("minItems", 0 if first else 1) - len(first), 0) if "items" in part else 0
-        return [*first, *(_sketch(part["items"], whole, level + 1) for _ in range(min(more, _MOST_ITEMS)))]
+        if more > _MOST_ITEMS:
+            raise _TooLong
+        return [*first, *(_sketch(part["items"], whole, level + 1) for _ in range(more))]
     return _OF_TYPES.get(kind)
 
 
 def _array(part: dict[str, Any], shape: list[int]) -> Any:
     """Fill an array of a shape, such as numpy's, with what stands for its elements."""
+    if math.prod(length or 1 for length in shape) > _MOST_ITEMS:
+        raise _TooLong
     if not shape:
         return _OF_TYPES.get(part.get("type", "number"), 0.0)
-    return [_array(part.get("items", {}), shape[1:])] * min(shape[0], _MOST_ITEMS)
+    return [_array(part.get("items", {}), shape[1:])] * shape[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vessl_nb.faces.html import minute_words, one_line
 from vessl_nb.notebook.serve_sketch import sketch_of
 from vessl_nb.serving.docs_examples import write_json
-from vessl_nb.serving.openapi import is_json
+from vessl_nb.serving.media_types import is_json
 from vessl_nb.serving.proxied import proxied_path
 from vessl_nb.serving.shown import write_calls
 
@@ -96,12 +96,14 @@ def _form(calling: Calling) -> dict[str, Any]:
         if len(text) <= room:
             room -= len(text)
             examples.append(text)
-    if not examples and calling.input_schema:
-        examples = [write_json(sketch_of(calling.input_schema))]
+    left_out = calling.left_out + len(calling.examples) - len(examples)
+    if not examples and (sketch := sketch_of(calling.input_schema)) is not None:
+        text = write_json(sketch)
+        examples = [text] if len(text) <= room else []
     return {
         "takes": calling.takes,
         "examples": examples,
-        "leftOut": calling.left_out + max(len(calling.examples) - len(examples), 0),
+        "leftOut": left_out,
         "json": any(map(is_json, calling.media_types)),
         "raw": [media_type for media_type in calling.media_types if not is_json(media_type)],
     }

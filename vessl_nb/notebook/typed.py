@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import needs_local_scope, no_var_expand
 
-from vessl_nb.notebook.arguments import expand, parse_line, refuse_unfilled
+from vessl_nb.notebook.arguments import parse_line
 from vessl_nb.notebook.help_page import HelpPage
 from vessl_nb.notebook.interrupted import interruptible
 from vessl_nb.spelling import spoken_in
@@ -39,11 +39,12 @@ def typed(magic: Callable[..., Any]) -> Callable[..., Any]:
             magics.memory.await_mark(text)
         silent = any(text.rstrip().endswith(";") for text in (line, *cell))
         line = line.rstrip().removesuffix(";")
-        variables = magics.variables | (local_ns or {})
+        variables = magics.variables
+        if local_ns and local_ns is not variables:  # it stands in a function, whose own variables count as well
+            variables = variables | local_ns
         parser = run.parser  # type: ignore[attr-defined]  # by magic_arguments
-        arguments = parse_line(parser, expand(line, variables))
-        refuse_unfilled(line, arguments, variables)
-        with spoken_in(name), interruptible(name):
+        arguments = parse_line(parser, line, variables)
+        with spoken_in(name), interruptible(name), magics.within(variables):
             result = magic(magics, arguments, *cell)
         return None if silent else result
 

@@ -1,9 +1,9 @@
 """The live table of versions.
 
 The front end draws one page, and asks; everything else is done here. It sends ``{"do": "query", ...}``, ``select``,
-``alias``, ``archive`` or ``unarchive``, and ``hello`` and ``bye`` with the name of its view. What it shows comes as two
-traits, `page` and `said`, and what is opened below the table as a message, since a widget's state travels with a saved
-notebook.
+``alias``, ``archive`` or ``unarchive``, and, with the name of its view, ``hello`` again and again, and ``bye``. What it
+shows comes as two traits, `page` and `said`, and what is opened below the table as a message, since a widget's state
+travels with a saved notebook.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vessl_nb.notebook.versions_details import comparison_html, details_html
 from vessl_nb.notebook.versions_history import History
 from vessl_nb.notebook.versions_page import columns_of, page_of, tags_shown
 from vessl_nb.notebook.versions_query import Query, Rows
-from vessl_nb.notebook.versions_watch import Watch
+from vessl_nb.notebook.versions_watch import Views, Watch
 from vessl_nb.registry.listing import version_rows, versions
 from vessl_nb.registry.models import archive, set_alias, unarchive
 from vessl_nb.registry.names import parse_reference
@@ -88,7 +88,7 @@ class VersionsTable(anywidget.AnyWidget):
     standing = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, repository: str | None = None) -> None:
-        self._watch = Watch(self._look)  # first: what could not be made is closed as well
+        self._watch = Watch(self._look_if_seen)  # first: what could not be made is closed as well
         self._repository = repository
         self._rows = Rows(list(version_rows(repository)))
         self._query = Query()
@@ -96,7 +96,7 @@ class VersionsTable(anywidget.AnyWidget):
         self._columns_are_of: tuple[Rows, tuple[str, ...]] | None = None
         self._selected: tuple[str, ...] = ()
         self._fresh: set[str] = set()
-        self._views: set[str] = set()
+        self._views = Views()
         self._panel: dict[str, Any] = {}
         self._states = self._read_states()
         self._trouble = ""
@@ -162,8 +162,17 @@ class VersionsTable(anywidget.AnyWidget):
         self._show_panel()
         return _news(came, before, self._rows)
 
+    def _look_if_seen(self) -> None:
+        """Look for news, as long as anybody sees the table; the watch calls this."""
+        with self._lock:
+            self._views.drop_silent()
+            if not self._views:
+                self._watch.stop()
+                return
+        self._look()
+
     def _look(self) -> None:
-        """Look whether anything happened, and show it; the watch calls this."""
+        """Look whether anything happened, and show it."""
         with self._lock:
             try:
                 states = self._read_states()
@@ -201,13 +210,12 @@ class VersionsTable(anywidget.AnyWidget):
         self.send({"done": content.get("do")})
 
     def _greet(self, content: dict[str, Any]) -> None:
-        self._views.add(str(content["view"]))
-        if self._panel:
+        if self._views.greet(str(content["view"])) and self._panel:
             self.send({"panel": self._panel})
         self._watch.start()
 
     def _take_leave(self, content: dict[str, Any]) -> None:
-        self._views.discard(str(content["view"]))
+        self._views.leave(str(content["view"]))
         if not self._views:
             self._watch.stop()
 

@@ -1,4 +1,4 @@
-"""A thread that looks for news while a table is looked at, and ends by itself."""
+"""A thread that looks for news while a widget is looked at, and the views that look."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+from vessl_nb.notebook.running_cells import running_cells
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _EVERY = 0.5
 _AT_LEAST_EVERY = 1.5
 _SHARE = 0.05
+_SILENCE = 30.0
+"""How long a view says nothing until it is taken for gone, in seconds: it says hello every 10."""
 
 
 class Watch:
@@ -61,3 +65,37 @@ def _look_on(method: weakref.WeakMethod[Callable[[], None]], stopped: threading.
         del look
         # Where looking is slow, as on a lab drive with many repositories, it is done less often.
         wait = min(max(_EVERY, (time.perf_counter() - began) / _SHARE), _AT_LEAST_EVERY)
+
+
+class Views:
+    """The views of a widget, by name: each says hello again and again, and goodbye where it can.
+
+    A page that is loaded anew, or closed, cannot: whoever was silent for long is gone.
+    """
+
+    def __init__(self) -> None:
+        self._heard: dict[str, float] = {}
+        self._cells = running_cells()
+
+    def greet(self, name: str) -> bool:
+        """Note that a view was heard; tell whether it is a new one."""
+        is_new = name not in self._heard
+        self._heard[name] = time.monotonic()
+        return is_new
+
+    def leave(self, name: str) -> None:
+        """Note that a view is gone."""
+        self._heard.pop(name, None)
+
+    def drop_silent(self) -> None:
+        """Forget the views that were silent for long."""
+        # While a cell runs the kernel hears nobody.
+        heard_since = self._cells.idle_since if self._cells else 0.0
+        now = time.monotonic()
+        self._heard = {name: at for name, at in self._heard.items() if now - max(at, heard_since) < _SILENCE}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._heard)
+
+    def __len__(self) -> int:
+        return len(self._heard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from vessl_nb.errors import InvalidReference
 from vessl_nb.faces.versions import VersionRow, versions_html, versions_text
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
+from vessl_nb.values.secrets import mask_named, mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,7 @@ def versions(repository_name: str | None = None) -> pd.DataFrame:
         ``reference``, ``number``, ``revision``, ``aliases`` (a tuple), ``created`` (UTC), ``runner`` (empty where
         nothing is registered that could be served), ``size`` and ``added`` (bytes), ``requirements`` (a tuple),
         ``description``, ``archived``, ``check`` (``passed``, ``failed``, or empty where it was not checked), and a
-        column ``tags.<name>`` for each tag. Deleted models are left out.
+        column ``tags.<name>`` for each tag. What looks like a secret is masked. Deleted models are left out.
 
     Raises
     ------
@@ -86,7 +88,10 @@ class VersionsTable:
 
 
 def version_rows(repository_name: str | None = None) -> Iterator[VersionRow]:
-    """Walk the models of a repository, or of all, newest first; NotFound where there is no such repository."""
+    """Walk the models of a repository, or of all, newest first; NotFound where there is no such repository.
+
+    What looks like a secret is masked in them: they are there to be shown.
+    """
     registry = open_registry()
     if repository_name is None:
         states = registry.repositories()
@@ -130,11 +135,16 @@ def _row_of(
         tuple(aliases.get((said.number, said.revision), ())),
         revision.created,
         said.runner,
-        said.tags,
+        mask_named(said.tags),
         said.size,
         said.added,
-        said.description,
-        tuple(said.requirements),
+        mask_secrets(said.description),
+        _masked(tuple(said.requirements)),
         archived,
         "" if said.check is None else "passed" if said.check.passed else "failed",
     )
+
+
+@functools.lru_cache(maxsize=4096)  # most versions of a model need the same
+def _masked(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(mask_secrets, lines))

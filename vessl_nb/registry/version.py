@@ -17,7 +17,7 @@ from vessl_nb.registry.registry import open_registry
 from vessl_nb.storage.blobs import blob_key
 from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.values.schema_words import describe_signature
-from vessl_nb.values.secrets import mask_secrets
+from vessl_nb.values.secrets import mask_named, mask_secrets
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -189,7 +189,7 @@ class Version:
         return version_html(self.face())
 
     def face(self) -> VersionFace:
-        """Give what is shown of it, as plain data."""
+        """Give what is shown of it, as plain data: what looks like a secret is masked here, for every face."""
         manifest = self.manifest
         schemas = manifest.signature
         signature = {"input": schemas.input, "output": schemas.output} if schemas else {}
@@ -204,20 +204,22 @@ class Version:
             added=self.added,
             created=self.created,
             aliases=self.aliases,
-            tags=self.tags,
-            description=self.description,
-            requirements=tuple((needed.line, needed.reason) for needed in manifest.requirements),
+            tags=mask_named(self.tags),
+            description=mask_secrets(self.description),
+            requirements=tuple((mask_secrets(needed.line), needed.reason) for needed in manifest.requirements),
             env=tuple(manifest.env),
             captures=tuple(map(capture_face, manifest.captures)),
-            artifacts=tuple((path, place.length) for path, place in self.files.items()),
+            artifacts=tuple((mask_secrets(path), place.length) for path, place in self.files.items()),
             examples=len(self.examples),
             declined=self._revision.registered.unchecked,
             python=manifest.python,
             source=mask_secrets(self.source),
-            unwritten=tuple(manifest.source.unwritten) if manifest.source else (),
+            unwritten=tuple(map(mask_secrets, manifest.source.unwritten)) if manifest.source else (),
             modules=tuple((path, place.length) for path, place in manifest.modules.items()),
             reads=tuple(manifest.reads),
-            signature=tuple((side, describe_signature(schema)) for side, schema in signature.items() if schema),
+            signature=tuple(
+                (side, mask_secrets(describe_signature(schema))) for side, schema in signature.items() if schema
+            ),
             check=check_face(self.check) if self.check else None,
         )
 
@@ -246,7 +248,7 @@ class CheckReport:
 
 def check_face(check: Check) -> CheckFace:
     """Give what is shown of a check, as plain data."""
-    return CheckFace(check.passed, check.samples, tuple(check.remarks), check.seconds, check.python)
+    return CheckFace(check.passed, check.samples, tuple(map(mask_secrets, check.remarks)), check.seconds, check.python)
 
 
 def capture_face(capture: Capture) -> CaptureFace:

@@ -29,6 +29,7 @@ import contextlib
 import datetime as dt
 import secrets
 import socket
+import threading
 import warnings
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +57,15 @@ _MOST_MISSING = 100
 
 _DIGITS = 8
 """How many digits the number in a document's name has, or more."""
+
+
+_begun = threading.local()
+
+
+def last_begun() -> str:
+    """Give the id of the last document that this thread began to write, arrived or not; empty for none."""
+    document_id: str = getattr(_begun, "document_id", "")
+    return document_id
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -206,6 +216,7 @@ class Journal:
             body=msgspec.Raw(msgspec.json.encode(body)),
         )
         sealed = _seal(document)
+        _begun.document_id = document.id
         key = self._key(document.number)
         try:
             if not self._folder.create(key, sealed, check) and not self._has_arrived(document, sealed):

@@ -11,6 +11,11 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+const RENEWAL = 10000;  // milliseconds between two hellos: a view that was silent for long is taken for gone
+
+// What is said to a kernel at work waits there, and it takes nobody for gone meanwhile.
+const isBusy = (model) => model.widget_manager?.kernel?.status === "busy";
+
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -245,10 +245,12 @@ function render({ model, el }) {
   });
   sight.observe(el);
   document.addEventListener("visibilitychange", attend);
+  const renewal = setInterval(() => { if (isInSight && !document.hidden && !isBusy(model)) attend(); }, RENEWAL);
   draw();
   greet();
   return () => {
     sight.disconnect();
+    clearInterval(renewal);
     document.removeEventListener("visibilitychange", attend);
     clearTimeout(waiting);
     if (address) URL.revokeObjectURL(address);

@@ -293,10 +293,15 @@ function render({ model, el }) {
   model.on("msg:custom", onMessage);
   model.on("comm_live_update", greet);  // a kernel that was started anew does not answer
   const clock = setInterval(() => { for (const time of body.querySelectorAll("time")) time.textContent = ago(time.dateTime); }, 30000);
+  const stay = () => { if (!root.hidden && !isBusy(model)) tell({ do: "hello", view }); };
+  const renewal = setInterval(stay, RENEWAL);
+  document.addEventListener("visibilitychange", stay);  // a page out of sight has slow clocks
   draw();
   greet();
   return () => {
     clearInterval(clock);
+    clearInterval(renewal);
+    document.removeEventListener("visibilitychange", stay);
     clearTimeout(waiting);
     tell({ do: "bye", view });
   };
