@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import urllib.parse
 from typing import Any, NamedTuple, Self
 
@@ -121,3 +122,21 @@ def is_problem(reply: Reply, status: int) -> bool:
     is_said = isinstance(document["title"], str) and isinstance(document["detail"], str) and document["detail"]
     is_one = reply.headers["content-type"] == "application/problem+json" and document["status"] == reply.status
     return bool(reply.status == status and is_said and is_one and document["type"] == "about:blank")
+
+
+class Clients:
+    """Clients that ask at the same time, each in a thread of its own, until they are told to stop."""
+
+    def __init__(self, count):
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 
 import psutil
 import pytest
-from http_socket import Talk, get, post, request
+from http_socket import Clients, Talk, get, post, request
 from served_runners import make_adder, make_crashing, make_unsteady
 from server_processes import alive, at, processes_of, wait_until
 
@@ -37,24 +36,13 @@ def refusal_of(server):
     return get(server.url, "/metadata").json["following"]["refused"]
 
 
-class Watch:
+class Watch(Clients):
     """Clients under whose requests an alias moves."""
 
     def __init__(self, url, clients=4):
         self.answers = []
         self._url = url
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(clients)
 
     def _run(self):
         asked = request(json.dumps(SAMPLE).encode())

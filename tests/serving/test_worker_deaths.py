@@ -14,14 +14,14 @@ import time
 
 import psutil
 import pytest
-from http_socket import Talk, is_problem, post, request
+from http_socket import Clients, Talk, is_problem, post, request
 from server_processes import alive, at, processes_of, wait_until
 
 from vessl_nb.errors import CannotServe
 from vessl_nb.serving.launch import serve
 
 
-class Load:
+class Load(Clients):
     """Clients that ask one request after the other, and count what they are answered."""
 
     def __init__(self, url, data, clients=4):
@@ -29,19 +29,8 @@ class Load:
         self.broken = []
         self._url = url
         self._asked = request(json.dumps(data).encode())
-        self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(clients)
 
     def _run(self):
         with Talk(self._url) as talk:

@@ -105,7 +105,7 @@ class Crew:
         self._timeout = timeout
         self._folder = folder
         self._asks, self._workers_end = packet_pair()
-        self._asks.setblocking(False)  # as the standard library has it
+        self._asks.setblocking(False)
         self._slots = Slots()
         self._workers: dict[int, _Worker] = {}
         self._stems: list[StemProcess] = []
@@ -125,11 +125,6 @@ class Crew:
     def workers(self) -> int:
         """How many workers there are."""
         return len(self._workers)
-
-    @property
-    def pids(self) -> list[int]:
-        """The workers' process ids."""
-        return [worker.pid for worker in self._workers.values()]
 
     async def start(self) -> None:
         """Load the version, and make the workers.
@@ -242,7 +237,7 @@ class Crew:
         except BaseException:
             ours.close()
             raise
-        ours.setblocking(False)  # as the standard library has it
+        ours.setblocking(False)
         worker = _Worker(place, pid, ours, stem)
         self._workers[place] = worker
         self._loop.add_reader(ours.fileno(), self._read, worker)

@@ -277,7 +277,7 @@ def _start(options: Options) -> Server:
 
 
 def _wait_for(said: int, process: subprocess.Popen[bytes], log: Path, options: Options) -> Listening:
-    os.set_blocking(said, False)  # as the standard library has it
+    os.set_blocking(said, False)
     message, deadline = b"", time.monotonic() + _START_LIMIT
     while time.monotonic() < deadline:
         try:

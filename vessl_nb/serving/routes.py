@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from vessl_nb.serving.problems import MEDIA_TYPE, Problem, short
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from vessl_nb.serving.crew import Crew
     from vessl_nb.serving.front import Front
     from vessl_nb.serving.wire import Answer
 
@@ -141,11 +143,17 @@ class _Pages:
         return Response(body, 200, {"content-type": kind})
 
     async def openapi(self, _: Request) -> Response:
-        return _json(openapi_of(facts_of(self._front)))
+        return _json(_describe(self._front, self._front.crew)[0])
 
     async def docs(self, _: Request) -> Response:
-        page = docs_page(openapi_of(facts_of(self._front)))
-        return Response(page, 200, docs_headers(), "text/html")
+        return Response(_describe(self._front, self._front.crew)[1], 200, docs_headers(), "text/html")
+
+
+@functools.lru_cache(maxsize=1)
+def _describe(front: Front, _: Crew) -> tuple[dict[str, Any], bytes]:
+    """Write the OpenAPI document and the page of the version that a crew serves: once, for large examples take long."""
+    document = openapi_of(facts_of(front))
+    return document, docs_page(document)
 
 
 def _json(data: Any) -> Response:

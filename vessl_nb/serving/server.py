@@ -175,7 +175,7 @@ class _Server(uvicorn.Server):
                 loop.remove_reader(parent)
                 self.should_exit = True
 
-        os.set_blocking(parent, False)  # as the standard library has it
+        os.set_blocking(parent, False)
         loop.add_reader(parent, hear)
 
 
@@ -229,7 +229,7 @@ def main(said: int, parent: int, log_file: str) -> None:
     caller = os.getppid()
     write_log()
     for descriptor in (said, parent):
-        os.set_inheritable(descriptor, False)  # as the standard library has it
+        os.set_inheritable(descriptor, False)
 
     def announce(listening: Listening) -> None:
         with contextlib.suppress(BrokenPipeError), os.fdopen(said, "wb") as pipe:

@@ -61,7 +61,7 @@ def main(control: int, reference: str) -> None:
         sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the front says when to stop
     front = socket.socket(fileno=control)
-    front.set_inheritable(False)  # as the standard library has it
+    front.set_inheritable(False)
     os.register_at_fork(after_in_child=front.close)  # the front waits for the end of this process alone
     try:
         with _ending_with(os.getppid()):

@@ -39,7 +39,7 @@ class StemProcess:
     async def start(cls, reference: str, folder: Path) -> StemProcess:
         """Start the process, and wait until it has loaded; CannotServe where it cannot."""
         ours, theirs = packet_pair()
-        ours.setblocking(False)  # as the standard library has it
+        ours.setblocking(False)
         script = f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r})"
         with theirs:
             process = await asyncio.create_subprocess_exec(

@@ -147,7 +147,7 @@ class AskReader:
     """
 
     def __init__(self, asks: socket.socket, note: memoryview) -> None:
-        asks.setblocking(True)  # as the standard library has it
+        asks.setblocking(True)
         self._receive = asks.recvmsg_into
         self._buffer = bytearray(_LARGEST_PACKET)
         self._view = memoryview(self._buffer)
@@ -179,14 +179,14 @@ def _map_file(extra: list[tuple[int, int, bytes]]) -> memoryview:
         os.close(file)
 
 
-def pack_answer(answer: Answer) -> list[bytes]:
-    """Write an answer, in parts."""
+def pack_answer(answer: Answer) -> bytes:
+    """Write an answer."""
     number, status, stage, content_type, body, seconds = answer
     length = len(content_type) + len(body)
     if length >= 1 << 32:
         raise OverflowError(length)
     head = _ANSWER.pack(length, number, status, FAILED_STAGES.index(stage), len(content_type), *seconds)
-    return [head, content_type, body]
+    return b"".join((head, content_type, body))
 
 
 class AnswerReader:

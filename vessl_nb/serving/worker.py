@@ -79,17 +79,16 @@ class Responder:
             return Answer(number, 200, "", b"", msgspec.json.encode(tried), _NO_TIME)
         runner, clock = self._runner, time.perf_counter
         stage = ""
-        begun = ready = predicted = done = 0.0
         try:
             data = self._read(content_type, body)
             stage = "preprocess_data"
-            begun = ready = predicted = done = clock()
+            begun = clock()
             value = runner.preprocess_data(data)
             stage = "predict"
-            ready = predicted = done = clock()
+            ready = clock()
             value = runner.predict(self._model, value)
             stage = "postprocess_data"
-            predicted = done = clock()
+            predicted = clock()
             value = runner.postprocess_data(value)
             stage = "answer"
             done = clock()
@@ -134,17 +133,17 @@ def work(responder: Responder, asks: socket.socket, answers: socket.socket, slot
         Where to note at which ask this worker is.
     """
     reader = AskReader(asks, slots.note(place))
-    answers.setblocking(True)  # as the standard library has it
+    answers.setblocking(True)
     for end in (asks, answers):  # a process that the runner forks would hold them open when this one is no more
         os.register_at_fork(after_in_child=end.close)
     while (ask := reader.next()) is not None:
         if time.monotonic() <= ask.deadline:  # else the client has been told so
-            parts = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
+            answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
             try:
-                answers.sendall(b"".join(parts))
+                answers.sendall(answer)
             except OSError:
                 return  # the front is no more
-            del parts
+            del answer
         del ask  # a large body is not kept until the next one comes
 
 
