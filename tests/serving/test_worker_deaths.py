@@ -270,6 +270,27 @@ def test_workers_share_the_weights(tmp_path):
     assert max(private) < 45_000_000
 
 
+def test_workers_share_a_model_of_many_objects_though_they_collect_garbage(tmp_path):
+    import vessl_nb as vessl
+
+    class Tables(vessl.RunnerBase):
+        @staticmethod
+        def predict(model, data):
+            import gc
+
+            gc.collect()
+            return len(model)
+
+    with at(tmp_path):
+        tables = [[number] for number in range(1_000_000)]  # 96 MB
+        vessl.register_model("tables", None, Tables, tables, check=False)
+        with serve("tables", workers=2) as server:
+            for _ in range(10):
+                assert post(server.url, {}).status == 200
+            private = [worker.memory_full_info().uss for worker in workers_of(server)]
+    assert max(private) < 30_000_000
+
+
 def test_a_network_that_was_used_while_it_loaded_answers_in_forked_workers(tmp_path):
     torch = pytest.importorskip("torch")
     import vessl_nb as vessl

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import io
 import logging
 import os
@@ -71,6 +72,9 @@ def main(control: int, reference: str) -> None:
         if not isinstance(error, VesslError):
             log.exception("Loading %s failed", reference)
         return
+    # Else the first collection in a worker would write to every object, and none would be shared any more.
+    gc.collect()
+    gc.freeze()
     try:
         front.send(msgspec.json.encode(loaded))
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers that end leave nothing behind
