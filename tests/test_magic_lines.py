@@ -7,11 +7,12 @@ from usual_cells import RUNNER
 
 import vessl_nb as vessl
 from vessl_nb.belongings import Captures, RunnerPreview
+from vessl_nb.checking import CheckReport
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.loading import LoadedModel
 from vessl_nb.notebook.expressions import ExpressionFailed
 from vessl_nb.registry.listing import VersionsTable
-from vessl_nb.registry.version import CheckReport, Version
+from vessl_nb.registry.version import Version
 
 REGISTER_OPTIONS = [
     "--runner", "--model", "--sample", "--tag", "--alias", "--description", "--requirement", "--artifacts", "--env",

@@ -19,7 +19,7 @@ from PIL import Image
 import vessl_nb as vessl
 from vessl_nb.belongings import RunnerPreview, RunnerPreviews
 from vessl_nb.errors import InvalidArgument
-from vessl_nb.faces.html import kind_words
+from vessl_nb.faces.words import kind_words
 from vessl_nb.notebook.runner_magics import PreviewFailed
 from vessl_nb.values.changes import Outcome, RunMemory
 from vessl_nb.values.excerpt import excerpt_of

@@ -65,7 +65,7 @@ class Captures:
 
     def face(self) -> BelongingsFace:
         """Give what is shown of it, as plain data."""
-        from vessl_nb.registry.version import capture_face  # noqa: PLC0415  # as in `captures`
+        from vessl_nb.registry.version_faces import capture_face  # noqa: PLC0415  # as in `captures`
 
         return BelongingsFace(
             runner=self.runner,

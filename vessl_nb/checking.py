@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,12 +20,14 @@ from vessl_nb.capture.requirements import missing_requirements
 from vessl_nb.clean_process import Answer, Request
 from vessl_nb.compared import Compared
 from vessl_nb.errors import CheckFailed, InvalidArgument
+from vessl_nb.faces.check import check_html, check_text
 from vessl_nb.fresh_process import clean_process
 from vessl_nb.loading import check_environment
 from vessl_nb.mends import explain
 from vessl_nb.registry.documents import Check, Checked
 from vessl_nb.registry.registry import open_registry
-from vessl_nb.registry.version import CheckReport, Version, find_version
+from vessl_nb.registry.version import Version, find_version
+from vessl_nb.registry.version_faces import check_face
 from vessl_nb.spelling import spell
 from vessl_nb.values.secrets import mask_secrets
 
@@ -36,6 +39,28 @@ if TYPE_CHECKING:
     from vessl_nb.manifest import Manifest
     from vessl_nb.registry.state import RepositoryState
     from vessl_nb.storage.folder import Folder
+
+
+@dataclass(frozen=True, repr=False)
+class CheckReport:
+    """What came of checking a version.
+
+    Attributes
+    ----------
+    reference
+        The version.
+    check
+        How it went.
+    """
+
+    reference: str
+    check: Check
+
+    def __repr__(self) -> str:
+        return check_text(self.reference, check_face(self.check))
+
+    def _repr_html_(self) -> str:
+        return check_html(self.reference, check_face(self.check))
 
 
 def run_check(

@@ -28,7 +28,7 @@ from vessl_nb.definitions import load_code
 from vessl_nb.errors import CannotLoad, StageError, own_lines
 from vessl_nb.loading import load_manifest
 from vessl_nb.manifest import Manifest  # msgspec reads the annotations as the program runs
-from vessl_nb.stages import answer
+from vessl_nb.runner import answer
 from vessl_nb.storage.blobs import Blobs
 from vessl_nb.storage.folder import Folder
 from vessl_nb.values.encoding import encode_loosely

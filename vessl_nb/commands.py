@@ -13,9 +13,9 @@ import msgspec
 from vessl_nb.capture.instances import decode_input
 from vessl_nb.errors import CheckFailed, Damaged, InvalidArgument, NotFound
 from vessl_nb.faces.check import check_text
-from vessl_nb.faces.html import counted, size_words
 from vessl_nb.faces.version import version_text
 from vessl_nb.faces.versions import versions_text
+from vessl_nb.faces.words import counted, size_words
 from vessl_nb.loading import load
 from vessl_nb.registry.fsck import check_registry
 from vessl_nb.registry.garbage import collect_garbage
@@ -24,7 +24,8 @@ from vessl_nb.registry.models import archive, delete_model, set_alias, unarchive
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.purge import purge
 from vessl_nb.registry.registry import open_registry
-from vessl_nb.registry.version import check_face, find_version
+from vessl_nb.registry.version import find_version
+from vessl_nb.registry.version_faces import check_face
 from vessl_nb.values.secrets import mask_secrets
 from vessl_nb.values.sent import as_sent
 

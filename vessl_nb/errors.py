@@ -29,7 +29,6 @@ An error is two short lines: what happened, with the value; and what to do next.
 
 from __future__ import annotations
 
-import difflib
 import sys
 import sysconfig
 import traceback
@@ -306,6 +305,8 @@ class LocalModuleConflict(CannotLoad):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Say which of `words` was probably meant, as ``" Did you mean 'iris'?"``; nothing where none is near."""
+    import difflib  # noqa: PLC0415  # a server need not have it
+
     by_folded = {candidate.casefold(): candidate for candidate in words}
     near = difflib.get_close_matches(word.casefold(), by_folded, n=1)
     return f"Did you mean {by_folded[near[0]]!r}?" if near else ""

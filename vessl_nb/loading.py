@@ -22,8 +22,7 @@ from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import make_volume
-from vessl_nb.runner import overrides
-from vessl_nb.stages import Preview, answer, run_stages
+from vessl_nb.runner import answer, overrides
 from vessl_nb.storage.pickling import BufferUnpickler, restoring
 from vessl_nb.storage.restore import Context
 from vessl_nb.values.secrets import mask_secrets
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from vessl_nb.manifest import Manifest
     from vessl_nb.runner import Runner
+    from vessl_nb.stages import Preview
     from vessl_nb.storage.blobs import Blobs
 
 
@@ -77,6 +77,8 @@ class LoadedModel:
 
     def preview(self, data: Any) -> Preview:
         """Send a sample through the three stages, and keep what each of them returns."""
+        from vessl_nb.stages import run_stages  # noqa: PLC0415  # a server need not have what draws a preview
+
         return run_stages(self.runner, data, self.model)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from vessl_nb.errors import InvalidRunner
+from vessl_nb.errors import InvalidRunner, StageError
 from vessl_nb.spelling import choose_by_skin
 
 if TYPE_CHECKING:
@@ -179,3 +179,36 @@ def _check_callable_with(runner_cls: Runner, method: str, parameters: tuple[str,
             f"{runner_cls.__name__}.{method}{signature} cannot be called as {call}.",
             f"Write it as: @staticmethod def {call}",
         ) from None
+
+
+def answer(runner_cls: Runner, model: Any, data: Any, next_step: str = "") -> Any:
+    """Answer one request: preprocess, predict, postprocess.
+
+    Parameters
+    ----------
+    runner_cls, model
+        The runner, and the model that `predict` gets.
+    data
+        What a client sends.
+    next_step
+        What the error says is to be done where a stage fails.
+
+    Returns
+    -------
+    object
+        What the client gets.
+
+    Raises
+    ------
+    StageError
+        The runner's code raised; what it raised is the error's ``__cause__``.
+    """
+    stage = "preprocess_data"
+    try:
+        ready = runner_cls.preprocess_data(data)
+        stage = "predict"
+        predicted = runner_cls.predict(model, ready)
+        stage = "postprocess_data"
+        return runner_cls.postprocess_data(predicted)
+    except (Exception, SystemExit) as error:  # an exit would end the server
+        raise StageError.from_exception(runner_cls.__name__, stage, error, next_step) from error

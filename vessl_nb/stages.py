@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from vessl_nb.errors import StageError
-from vessl_nb.faces.html import kind_words
 from vessl_nb.faces.preview import PreviewFace, StageFace, preview_html, preview_text
 from vessl_nb.faces.previews import previews_html, previews_text
+from vessl_nb.faces.words import kind_words
 from vessl_nb.runner import STAGES, overrides
 from vessl_nb.values.changes import Outcome
 from vessl_nb.values.excerpt import excerpt_of
@@ -166,42 +166,6 @@ class Previews:
 
     def _repr_html_(self) -> str:
         return previews_html(self.runner, self.faces())
-
-
-def answer(runner_cls: Runner, model: Any, data: Any, next_step: str = "") -> Any:
-    """Answer one request: preprocess, predict, postprocess.
-
-    Parameters
-    ----------
-    runner_cls, model
-        The runner, and the model that `predict` gets.
-    data
-        What a client sends.
-    next_step
-        What the error says is to be done where a stage fails.
-
-    Returns
-    -------
-    object
-        What the client gets.
-
-    Raises
-    ------
-    StageError
-        The runner's code raised; what it raised is the error's ``__cause__``.
-    """
-    stage = "preprocess_data"
-    try:
-        ready = runner_cls.preprocess_data(data)
-        stage = "predict"
-        predicted = runner_cls.predict(model, ready)
-        stage = "postprocess_data"
-        return runner_cls.postprocess_data(predicted)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # an exit would end the server
-        raise StageError.from_exception(runner_cls.__name__, stage, error, next_step) from error
 
 
 def run_stages(

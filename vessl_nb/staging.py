@@ -33,9 +33,8 @@ from vessl_nb.registry.garbage import collect_garbage
 from vessl_nb.registry.names import Tag, check_text
 from vessl_nb.registry.version import Version
 from vessl_nb.registry.volume import copy_files, files_of
-from vessl_nb.runner import Runner, overrides
+from vessl_nb.runner import Runner, answer, overrides
 from vessl_nb.spelling import choose_by_skin
-from vessl_nb.stages import answer
 from vessl_nb.storage.disk import copy_file
 from vessl_nb.storage.pickling import LARGE_PIECE
 from vessl_nb.values.encoding import encode, encode_loosely

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from vessl_nb.manifest import Signature
-from vessl_nb.serving.openapi import OPEN_PATHS, Example, Facts, openapi_of
+from vessl_nb.serving.access import OPEN_PATHS
+from vessl_nb.serving.openapi import Example, Facts, openapi_of
 from vessl_nb.values.encoding import encode_loosely
 from vessl_nb.values.schema import schema_of
 

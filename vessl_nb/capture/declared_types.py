@@ -12,7 +12,7 @@ import msgspec
 
 from vessl_nb.capture.pydantic_bytes import make_schema_generator
 from vessl_nb.errors import NotSendable
-from vessl_nb.faces.html import counted, one_line
+from vessl_nb.faces.words import counted, one_line
 from vessl_nb.runner import InputType, OutputType, RunnerBase
 from vessl_nb.values.encoding import Opaque, decode
 from vessl_nb.values.family import class_name

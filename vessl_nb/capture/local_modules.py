@@ -20,7 +20,7 @@ from vessl_nb.capture.changed_modules import say_changes
 from vessl_nb.capture.imports import names_in, walk_imports
 from vessl_nb.capture.module_places import find_displaced, is_brought, is_local, locate, variables_of
 from vessl_nb.errors import InvalidArgument
-from vessl_nb.faces.html import size_words
+from vessl_nb.faces.words import size_words
 from vessl_nb.volume_paths import check_no_clash, check_volume_path
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.capture.contents import walk_contents
-from vessl_nb.faces.html import size_words
+from vessl_nb.faces.words import size_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,21 +19,8 @@ from vessl_nb.faces.captures import (
     requirement_lines,
     short_type,
 )
-from vessl_nb.faces.html import (
-    aligned,
-    bad,
-    bounded,
-    counted,
-    dim,
-    drawn_within_bounds,
-    escape,
-    fact_lines,
-    facts_table,
-    folded,
-    one_line,
-    page,
-    size_words,
-)
+from vessl_nb.faces.html import bad, dim, drawn_within_bounds, escape, facts_table, folded, page
+from vessl_nb.faces.words import aligned, bounded, counted, fact_lines, one_line, size_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,18 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vessl_nb.faces.html import (
-    aligned,
-    and_more,
-    bad,
-    code,
-    counted,
-    dim,
-    escape,
-    folded,
-    one_line,
-    size_words,
-)
+from vessl_nb.faces.html import bad, code, dim, escape, folded
+from vessl_nb.faces.words import aligned, and_more, counted, one_line, size_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vessl_nb.faces.html import escape, one_line
+from vessl_nb.faces.html import escape
+from vessl_nb.faces.words import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vessl_nb.faces.html import bad, bounded, counted, dim, duration_words, escape, one_line, page
+from vessl_nb.faces.html import bad, dim, escape, page
+from vessl_nb.faces.words import bounded, counted, duration_words, one_line
 
 _LONGEST = 400
 _MOST_REMARKS = 12

@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vessl_nb.faces.html import (
-    bad,
-    bounded_lines,
-    code,
-    escape,
-    extended,
-    fact_lines,
-    facts_table,
-    one_line,
-    page,
-)
+from vessl_nb.faces.html import bad, code, escape, extended, facts_table, page
+from vessl_nb.faces.words import bounded_lines, fact_lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

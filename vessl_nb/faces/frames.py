@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vessl_nb.faces.html import clean, counted, escape
+from vessl_nb.faces.html import escape
+from vessl_nb.faces.words import clean, counted
 
 _MOST = 8  # a recursion too deep has a thousand
 _WIDTH = 160

@@ -1,4 +1,4 @@
-"""The pieces that the faces share: clean words, aligned columns, and HTML that reads well wherever it is opened.
+"""The HTML that the faces share; it reads well wherever it is opened.
 
 A face is looked at in JupyterLab, in VS Code, on GitHub and in an exported page, light or dark. So it takes its text
 colour from the page around it, draws lines and tints with a translucent grey that suits any background, and stays a
@@ -10,25 +10,18 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from dataclasses import replace
-from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
+from vessl_nb.faces.words import and_more, bounded_lines, clean, in_utc, minute_words
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from vessl_nb.faces.value import ValueFace
 
 _Item = TypeVar("_Item")
-
-# Escape sequences and control characters would move the cursor of a terminal, or hide what follows them.
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")
-# ipykernel names a cell's file after its own process and a hash of the cell: other on every run.
-_CELL = re.compile(r'File "[^"\n]*(?:ipykernel_\d+[/\\][^"\n]*|<ipython-input-[^"\n]*>)"')
 
 # Doubling the class outweighs JupyterLab's own rules for tables, which are (0,2,2). Every class is ours, so that what a
 # user's value brings along keeps its look; only pandas' tables are made compact. A strip stands side by side where its
@@ -153,113 +146,9 @@ _STYLE = """
 """
 STYLE = re.sub(r"\s*\n\s*", " ", _STYLE).strip()
 
-_THOUSAND = 1000
-_WHOLE_FROM = 100  # three digits are enough: 12.3 KB, but 123 KB
-_MINUTE = 60.0
 _MOST_BYTES = 36_000  # the form holds a face in a widget, whose state stays under 40,000
 _MOST_ITEMS = (100, 50, 25, 12, 4)
 _FOLDED = 300  # characters on one line that fit the narrowest column, folded
-
-
-def clean(text: str) -> str:
-    """Take out of `text` what differs from run to run, or would upset a terminal.
-
-    Memory addresses and the names of cells' temporary files go; so do escape sequences, control characters and those
-    that turn the direction of writing. Line ends stay, tabs become spaces.
-    """
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n")).expandtabs(4)
-    return _CELL.sub("Cell", _ADDRESS.sub("", _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)))
-
-
-def one_line(text: str, limit: int) -> str:
-    """Write `text` on one line of at most `limit` characters, the last of them ``…`` where it was cut."""
-    line = " ".join(clean(text[: limit * 8]).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def bounded_lines(text: str, *, lines: int, width: int) -> list[str]:
-    """Cut `text` to `lines` lines of `width` characters, and say how many more there are."""
-    every = clean(text).rstrip().split("\n")
-    shown = [line if len(line) <= width else line[: width - 1] + "…" for line in every[:lines]]
-    return shown if len(every) <= lines else [*shown, f"… and {counted(len(every) - lines, 'more line')}"]
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Write a number with its noun: ``1 version``, ``1,000 versions``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def size_words(size: int) -> str:
-    """Write a number of bytes as people read it, a KB being 1,000 bytes: ``812 B``, ``12.3 KB``, ``1.5 GB``."""
-    value, units = float(size), ["B", "KB", "MB", "GB", "TB"]
-    unit = units.pop(0)
-    # 999.95 KB would be written "1000 KB".
-    while units and value >= _THOUSAND - 0.5:
-        value, unit = value / _THOUSAND, units.pop(0)
-    return f"{value:.0f} {unit}" if unit == "B" or value >= _WHOLE_FROM else f"{value:.1f} {unit}"
-
-
-def duration_words(seconds: float) -> str:
-    """Write a duration as people read it: ``320 µs``, ``1.2 ms``, ``2.4 s``, ``3 min 5 s``."""
-    if round(seconds) >= _MINUTE:
-        minutes, rest = divmod(round(seconds), int(_MINUTE))
-        return f"{minutes:,} min {rest} s"
-    value, units = seconds * 1e6, ["µs", "ms", "s"]
-    if round(value) < 1:
-        return "under 1 µs"
-    unit = units.pop(0)
-    while units and value >= _THOUSAND - 0.5:
-        value, unit = value / _THOUSAND, units.pop(0)
-    return f"{value:.0f} {unit}" if unit == "µs" or value >= _WHOLE_FROM else f"{value:.1f} {unit}"
-
-
-def minute_words(moment: datetime) -> str:
-    """Write a moment to the minute, in UTC; one without a time zone is taken to be in UTC already."""
-    return _in_utc(moment).strftime("%Y-%m-%d %H:%M")
-
-
-def kind_words(value: ValueFace) -> str:
-    """Write what kind of value it is: ``ndarray, 1 × 4 float64``."""
-    return one_line(", ".join(filter(None, (value.type, value.shape))), 60)
-
-
-def tag_words(value: object) -> str:
-    """Write a tag's value: numbers to six digits, everything else cut to what fits a column."""
-    return f"{value:.6g}" if isinstance(value, float) else one_line(str(value), 32)
-
-
-def tag_list(tags: Mapping[str, object]) -> list[str]:
-    """Write each tag as ``name=value``."""
-    return [f"{one_line(name, 32)}={tag_words(value)}" for name, value in tags.items()]
-
-
-def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
-    """Write rows of cells under one another, the columns in `right` flush right."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    return [
-        "   ".join(
-            " " * gap + cell if column in right else cell + " " * gap
-            for column, (cell, gap) in enumerate(
-                (cell, width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-            )
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def and_more(number: int) -> list[str]:
-    """Say how many were left out; nothing where none were."""
-    return [f"… and {number:,} more"] if number > 0 else []
-
-
-def bounded(lines: Sequence[str], limit: int = 8) -> list[str]:
-    """Cut a list to its first lines, and say how many more there are."""
-    return [*lines[:limit], *and_more(len(lines) - limit)]
-
-
-def fact_lines(facts: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """Write facts under one another: each its title, and its lines beside it; one with no lines is left out."""
-    return aligned([("" if place else title, line) for title, lines in facts for place, line in enumerate(lines)])
 
 
 def facts_table(caption: str, facts: Sequence[tuple[str, str]]) -> str:
@@ -305,7 +194,7 @@ def chips(names: Iterable[str]) -> str:
 
 def time_html(moment: datetime) -> str:
     """Write a moment to the minute for people, and exactly for programs."""
-    exact = _in_utc(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+    exact = in_utc(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f'<time datetime="{exact}">{minute_words(moment)}</time>'
 
 
@@ -373,17 +262,3 @@ def drawn_within_bounds(draw: Callable[[int], str]) -> str:
         if len(face.encode()) <= _MOST_BYTES:
             break
     return face
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _width(text: str) -> int:
-    """Count the columns that `text` takes in a terminal: wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
-        for character in text
-    )

@@ -6,20 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from vessl_nb.faces.frames import frame_lines, frames_html
-from vessl_nb.faces.html import (
-    aligned,
-    bad,
-    bounded_lines,
-    code,
-    dim,
-    duration_words,
-    escape,
-    fitting,
-    kind_words,
-    one_line,
-    page,
-    value_html,
-)
+from vessl_nb.faces.html import bad, code, dim, escape, fitting, page, value_html
+from vessl_nb.faces.words import aligned, bounded_lines, duration_words, kind_words, one_line
 
 if TYPE_CHECKING:
     from vessl_nb.faces.frames import FrameFace

@@ -5,22 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vessl_nb.faces.html import (
-    aligned,
-    and_more,
-    bad,
-    bounded_lines,
-    code,
-    counted,
-    dim,
-    duration_words,
-    escape,
-    fitting,
-    kind_words,
-    one_line,
-    page,
-)
+from vessl_nb.faces.html import bad, code, dim, escape, fitting, page
 from vessl_nb.faces.preview import UNCHANGED, StageFace, failure_html, failure_text
+from vessl_nb.faces.words import aligned, and_more, bounded_lines, counted, duration_words, kind_words, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

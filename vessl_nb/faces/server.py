@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vessl_nb.faces.html import bad, code, escape, fact_lines, facts_table, one_line, page
+from vessl_nb.faces.html import bad, code, escape, facts_table, page
+from vessl_nb.faces.words import fact_lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

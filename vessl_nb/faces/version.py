@@ -16,26 +16,18 @@ from vessl_nb.faces.captures import (
     requirement_lines,
 )
 from vessl_nb.faces.check import CheckFace, check_items, check_lines
-from vessl_nb.faces.html import (
+from vessl_nb.faces.html import chips, code, dim, drawn_within_bounds, escape, facts_table, folded, page, time_html
+from vessl_nb.faces.words import (
     aligned,
     and_more,
     bounded,
     bounded_lines,
-    chips,
-    code,
     counted,
-    dim,
-    drawn_within_bounds,
-    escape,
     fact_lines,
-    facts_table,
-    folded,
     minute_words,
     one_line,
-    page,
     size_words,
     tag_list,
-    time_html,
 )
 
 if TYPE_CHECKING:

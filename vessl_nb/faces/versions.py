@@ -9,20 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vessl_nb.faces.html import (
-    aligned,
-    bad,
-    chips,
-    counted,
-    dim,
-    escape,
-    minute_words,
-    one_line,
-    page,
-    size_words,
-    tag_words,
-    time_html,
-)
+from vessl_nb.faces.html import bad, chips, dim, escape, page, time_html
+from vessl_nb.faces.words import aligned, counted, minute_words, one_line, size_words, tag_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

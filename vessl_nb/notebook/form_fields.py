@@ -8,7 +8,8 @@ import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no type
 
 from vessl_nb.capture.artifacts import check_artifacts
 from vessl_nb.errors import InvalidArgument, VesslError
-from vessl_nb.faces.html import bad, dim, escape, one_line
+from vessl_nb.faces.html import bad, dim, escape
+from vessl_nb.faces.words import one_line
 from vessl_nb.notebook.form_controls import close_tree, control
 
 if TYPE_CHECKING:

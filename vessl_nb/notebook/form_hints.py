@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import VesslError
-from vessl_nb.faces.html import counted
+from vessl_nb.faces.words import counted
 from vessl_nb.notebook.form_values import read_target
 from vessl_nb.registry.registry import open_registry
 

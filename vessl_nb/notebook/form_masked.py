@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from vessl_nb.faces.html import bounded_lines, escape, page
+from vessl_nb.faces.html import escape, page
+from vessl_nb.faces.words import bounded_lines
 from vessl_nb.values.secrets import mask_secrets
 
 _TAG = re.compile(r"(<[^>]*>)")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no types
 
-from vessl_nb.faces.html import bad, escape, size_words
+from vessl_nb.faces.html import bad, escape
+from vessl_nb.faces.words import size_words
 from vessl_nb.notebook.form_shown import Shown
 
 if TYPE_CHECKING:

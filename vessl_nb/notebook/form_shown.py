@@ -6,7 +6,8 @@ import json
 
 import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no types
 
-from vessl_nb.faces.html import STYLE, bounded_lines, dim, escape
+from vessl_nb.faces.html import STYLE, dim, escape
+from vessl_nb.faces.words import bounded_lines
 
 _MOST_BYTES = 39_000  # a widget's state stays under 40,000
 _LINES = 80

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vessl_nb.errors import InvalidArgument
-from vessl_nb.faces.html import tag_list
+from vessl_nb.faces.words import tag_list
 from vessl_nb.notebook.arguments import parse_tags
 from vessl_nb.notebook.expressions import evaluate
 from vessl_nb.registry.names import Tag, check_alias, check_name, check_number, check_tags, default_organization

@@ -11,8 +11,9 @@ import ipywidgets as widgets  # type: ignore[import-untyped]  # it ships no type
 from vessl_nb.errors import InvalidArgument
 from vessl_nb.faces.form import FormFace, form_html, form_text
 from vessl_nb.faces.html import STYLE as FACE_STYLE
-from vessl_nb.faces.html import counted, escape
+from vessl_nb.faces.html import escape
 from vessl_nb.faces.version import version_text
+from vessl_nb.faces.words import counted
 from vessl_nb.loading import entered_in_turn
 from vessl_nb.notebook.form_controls import close_tree, control
 from vessl_nb.notebook.form_entries import Entries

@@ -21,11 +21,12 @@ from vessl_nb.spelling import spoken_in
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from vessl_nb.checking import CheckReport
     from vessl_nb.loading import LoadedModel
     from vessl_nb.notebook.form_widget import RegisterForm
     from vessl_nb.notebook.versions_table import VersionsTable as LiveTable
     from vessl_nb.registry.listing import VersionsTable
-    from vessl_nb.registry.version import CheckReport, Version
+    from vessl_nb.registry.version import Version
 
 
 @magics_class

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vessl_nb.faces.html import clean, duration_words, one_line, size_words
+from vessl_nb.faces.words import clean, duration_words, one_line, size_words
 from vessl_nb.serving.docs_examples import write_json
 
 if TYPE_CHECKING:

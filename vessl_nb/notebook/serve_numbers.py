@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import duration_words
+from vessl_nb.faces.words import duration_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

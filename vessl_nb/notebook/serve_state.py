@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import minute_words, one_line
+from vessl_nb.faces.words import minute_words, one_line
 from vessl_nb.notebook.serve_sketch import sketch_of
 from vessl_nb.serving.docs_examples import write_json
 from vessl_nb.serving.media_types import is_json

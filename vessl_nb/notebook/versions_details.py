@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vessl_nb.faces.html import (
-    code,
-    counted,
-    dim,
-    escape,
-    extended,
-    facts_table,
-    minute_words,
-    one_line,
-    page,
-    size_words,
-    tag_words,
-)
+from vessl_nb.faces.html import code, dim, escape, extended, facts_table, page
 from vessl_nb.faces.version import version_html
+from vessl_nb.faces.words import counted, minute_words, one_line, size_words, tag_words
 from vessl_nb.notebook.versions_source import difference_html, source_html
 from vessl_nb.values.secrets import mask_secrets
 

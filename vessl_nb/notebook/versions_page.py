@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import counted, one_line, tag_words
+from vessl_nb.faces.words import counted, one_line, tag_words
 from vessl_nb.notebook.versions_query import SIZES, TAG, Query, Rows
 from vessl_nb.notebook.versions_row import row_of
 

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import minute_words
+from vessl_nb.faces.words import minute_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

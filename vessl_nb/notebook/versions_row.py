@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from vessl_nb.faces.html import one_line, size_words, tag_list, tag_words
+from vessl_nb.faces.words import one_line, size_words, tag_list, tag_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

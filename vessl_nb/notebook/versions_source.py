@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from itertools import islice
 
-from vessl_nb.faces.html import counted, dim, escape
+from vessl_nb.faces.html import dim, escape
+from vessl_nb.faces.words import counted
 
 _MOST_LINES = 300
 _MOST_CHARACTERS = 20_000

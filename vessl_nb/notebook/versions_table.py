@@ -16,8 +16,8 @@ import anywidget
 import traitlets
 
 from vessl_nb.errors import VesslError
-from vessl_nb.faces.html import counted, one_line
 from vessl_nb.faces.versions import versions_html, versions_text
+from vessl_nb.faces.words import counted, one_line
 from vessl_nb.notebook.live import Attempts, error_words, show_live
 from vessl_nb.notebook.static_files import read_static
 from vessl_nb.notebook.versions_code import loading_code

@@ -61,7 +61,7 @@ the change here.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
+import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -141,6 +141,6 @@ def write_format(folder: Folder) -> str:
         It cannot be written, or the file system is none that a registry is safe on.
     """
     folder.begin_anew()
-    made = Format(FORMAT, secrets.token_hex(16), dt.datetime.now(dt.UTC))
+    made = Format(FORMAT, uuid.uuid4().hex, dt.datetime.now(dt.UTC))
     folder.create(_KEY, msgspec.json.encode(made) + b"\n")
     return check_format(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import Damaged, NotFound, RegistryError
-from vessl_nb.faces.html import counted, size_words
+from vessl_nb.faces.words import counted, size_words
 from vessl_nb.progress import progress
 from vessl_nb.registry.checkpoint import checkpoint_key, read_checkpoint
 from vessl_nb.registry.references import places_of, version_name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vessl_nb.errors import Damaged, InvalidArgument, RegistryError
-from vessl_nb.faces.html import counted, size_words
+from vessl_nb.faces.words import counted, size_words
 from vessl_nb.registry.documents import Purged
 from vessl_nb.registry.module_folders import forget_modules
 from vessl_nb.registry.names import parse_reference

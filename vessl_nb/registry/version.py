@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 
 from vessl_nb.errors import Damaged
-from vessl_nb.faces.captures import CaptureFace
-from vessl_nb.faces.check import CheckFace, check_html, check_text
-from vessl_nb.faces.version import VersionFace, version_html, version_text
 from vessl_nb.registry.names import Tag, parse_reference, qualified
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.storage.blobs import blob_key
 from vessl_nb.storage.unreadable import UNREADABLE
-from vessl_nb.values.schema_words import describe_signature
-from vessl_nb.values.secrets import mask_named, mask_secrets
 
 if TYPE_CHECKING:
     import datetime as dt
 
+    from vessl_nb.faces.version import VersionFace
     from vessl_nb.manifest import Capture, Manifest, Signature
     from vessl_nb.registry.documents import Check
     from vessl_nb.registry.registry import Registry
@@ -160,6 +156,11 @@ class Version:
         return self._revision.registered.check
 
     @property
+    def declined(self) -> bool:
+        """Whether it was not to be checked."""
+        return self._revision.registered.unchecked
+
+    @property
     def signature(self) -> Signature | None:
         """What a client sends and gets, as JSON Schema; None where nothing is known of it."""
         return self.manifest.signature
@@ -183,76 +184,17 @@ class Version:
         return f"<Version {self.reference}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001  # IPython's signature
+        from vessl_nb.faces.version import version_text  # noqa: PLC0415  # a server need not have what draws
+
         printer.text(repr(self) if cycle else version_text(self.face()))
 
     def _repr_html_(self) -> str:
+        from vessl_nb.faces.version import version_html  # noqa: PLC0415  # as above
+
         return version_html(self.face())
 
     def face(self) -> VersionFace:
         """Give what is shown of it, as plain data: what looks like a secret is masked here, for every face."""
-        manifest = self.manifest
-        schemas = manifest.signature
-        signature = {"input": schemas.input, "output": schemas.output} if schemas else {}
-        return VersionFace(
-            reference=self.reference,
-            repository=self.repository_name,
-            number=self.number,
-            revision=self.revision,
-            runner=self.runner,
-            model=manifest.model,
-            size=self.size,
-            added=self.added,
-            created=self.created,
-            aliases=self.aliases,
-            tags=mask_named(self.tags),
-            description=mask_secrets(self.description),
-            requirements=tuple((mask_secrets(needed.line), needed.reason) for needed in manifest.requirements),
-            env=tuple(manifest.env),
-            captures=tuple(map(capture_face, manifest.captures)),
-            artifacts=tuple((mask_secrets(path), place.length) for path, place in self.files.items()),
-            examples=len(self.examples),
-            declined=self._revision.registered.unchecked,
-            python=manifest.python,
-            source=mask_secrets(self.source),
-            unwritten=tuple(map(mask_secrets, manifest.source.unwritten)) if manifest.source else (),
-            modules=tuple((path, place.length) for path, place in manifest.modules.items()),
-            reads=tuple(manifest.reads),
-            signature=tuple(
-                (side, mask_secrets(describe_signature(schema))) for side, schema in signature.items() if schema
-            ),
-            check=check_face(self.check) if self.check else None,
-        )
+        from vessl_nb.registry.version_faces import version_face  # noqa: PLC0415  # as above
 
-
-@dataclass(frozen=True, repr=False)
-class CheckReport:
-    """What came of checking a version.
-
-    Attributes
-    ----------
-    reference
-        The version.
-    check
-        How it went.
-    """
-
-    reference: str
-    check: Check
-
-    def __repr__(self) -> str:
-        return check_text(self.reference, check_face(self.check))
-
-    def _repr_html_(self) -> str:
-        return check_html(self.reference, check_face(self.check))
-
-
-def check_face(check: Check) -> CheckFace:
-    """Give what is shown of a check, as plain data."""
-    return CheckFace(check.passed, check.samples, tuple(map(mask_secrets, check.remarks)), check.seconds, check.python)
-
-
-def capture_face(capture: Capture) -> CaptureFace:
-    """Give what is shown of a captured name, as plain data."""
-    return CaptureFace(
-        capture.name, capture.type, capture.size, capture.kind, capture.place, tuple(capture.users), capture.secret
-    )
+        return version_face(self)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,6 @@ def _put(building: Path, folder: Path, files: Mapping[str, Place]) -> None:
                 return
             # Aside, not away: a process may have it as its working directory, or open its data files later.
             with contextlib.suppress(FileNotFoundError):
-                folder.rename(folder.with_name(f"{_CHANGED}{folder.name}-{secrets.token_hex(4)}"))
+                folder.rename(folder.with_name(f"{_CHANGED}{folder.name}-{uuid.uuid4().hex[:8]}"))
         else:
             return

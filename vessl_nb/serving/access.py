@@ -9,6 +9,9 @@ import ipaddress
 import os
 import secrets
 
+OPEN_PATHS = ("/health/live", "/health/ready")
+"""The paths that answer without a token: whatever watches over servers asks them."""
+
 _LOCAL = {"localhost"}
 _MOST_HOSTS = 64
 

@@ -12,7 +12,7 @@ import msgspec
 from vessl_nb.capture.declared_types import declared_types, type_name
 from vessl_nb.capture.pydantic_bytes import make_base64_serializer, make_base64_validator, may_hold_anything
 from vessl_nb.errors import NotSendable
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.declared import errors_of, pydantic_adapter_of
 from vessl_nb.values.sent import as_sent, open_value
 from vessl_nb.values.sent_libraries import png_of

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from vessl_nb.errors import CannotServe
-from vessl_nb.serving.orders import Loaded
+from vessl_nb.serving.orders import Loaded, Tried
 from vessl_nb.serving.problems import MEDIA_TYPE, Problem
 from vessl_nb.serving.stem_process import StemProcess
-from vessl_nb.serving.trying import Tried
 from vessl_nb.serving.wire import (
     INLINE,
     TRY_EXAMPLES,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.misfits import MOST_ERRORS, Misfit, does_not_fit, misfits
 from vessl_nb.serving.parsing import parse_json, too_deep
 from vessl_nb.serving.revival import make_reviver

@@ -1,13 +1,10 @@
-"""What a server says of itself and of its version, in /metadata and in the OpenAPI document: no path of the machine."""
+"""What a server says of itself and of its version, in /metadata: no path of the machine."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import msgspec
-
-from vessl_nb.serving.openapi import Example, Facts
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -69,20 +66,3 @@ def _without_address(requirement: str) -> str:
     # What follows the path is often a key: a signature, or a token.
     where = f"{parts.scheme}://{host}{mask_secrets(parts.path)}" if host else f"…/{parts.path.rpartition('/')[2]}"
     return " ".join([f"{name.strip()} @ {where}", *marker])
-
-
-def facts_of(front: Front) -> Facts:
-    """Collect what the OpenAPI document says of a server's version."""
-    version, loaded = front.version, front.crew.loaded
-    return Facts(
-        reference=version.reference,
-        runner=version.runner,
-        description=version.description,
-        tags=version.tags,
-        signature=version.signature,
-        input_is_declared=loaded.input_is_declared,
-        output_is_declared=loaded.output_is_declared,
-        examples=[Example(msgspec.json.decode(given), msgspec.json.decode(got)) for given, got in front.tried.examples],
-        media_types=loaded.accepts,
-        has_token=front.access.needs_token,
-    )

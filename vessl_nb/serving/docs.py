@@ -12,7 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import escape, one_line, tag_list
+from vessl_nb.faces.html import escape
+from vessl_nb.faces.words import one_line, tag_list
 from vessl_nb.serving.docs_calling import draw_calls, draw_entries, draw_examples
 from vessl_nb.serving.docs_fields import list_fields
 from vessl_nb.serving.media_types import is_json

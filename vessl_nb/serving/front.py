@@ -20,8 +20,8 @@ from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.serving.crew import Crew
 from vessl_nb.serving.metrics import Metrics
+from vessl_nb.serving.orders import Tried
 from vessl_nb.serving.problems import Problem
-from vessl_nb.serving.trying import Tried
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:

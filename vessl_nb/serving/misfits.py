@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import counted
+from vessl_nb.faces.words import counted
 from vessl_nb.serving.problems import Problem, short
 from vessl_nb.serving.schema_parts import types_of
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vessl_nb.faces.html import counted
+from vessl_nb.faces.words import counted
 from vessl_nb.manifest import Signature
+from vessl_nb.serving.access import OPEN_PATHS
 from vessl_nb.serving.loosened import allow_null_numbers, loosen_input, loosen_output
 from vessl_nb.serving.media_types import is_json
 from vessl_nb.serving.openapi_problems import OF_PREDICT, PROBLEM_SCHEMA, describe_problems
@@ -15,9 +16,6 @@ from vessl_nb.serving.openapi_schemas import describe_components, is_raw
 
 if TYPE_CHECKING:
     from vessl_nb.serving.schema_parts import Schema
-
-OPEN_PATHS = ("/health/live", "/health/ready")
-"""The paths that answer without a token: whatever watches over servers asks them."""
 
 _MOST_EXAMPLE_BYTES = 50_000  # of all together: a page that shows them is to open at once
 

@@ -46,3 +46,18 @@ class Forked(msgspec.Struct, frozen=True):
 
     pid: int
     why: str = ""
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says of the stored examples that it answered.
+
+    Attributes
+    ----------
+    problem
+        What is wrong with an answer, in words; empty where nothing is.
+    examples
+        The examples' inputs and outputs, as clients send and get them in JSON; those that it cannot hold are left out.
+    """
+
+    problem: str = ""
+    examples: list[tuple[msgspec.Raw, msgspec.Raw]] = []

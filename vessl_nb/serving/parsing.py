@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from vessl_nb.faces.html import counted
+from vessl_nb.faces.words import counted
 from vessl_nb.serving.problems import Problem
 
 _decode = msgspec.json.Decoder().decode

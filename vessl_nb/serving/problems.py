@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from vessl_nb.faces.html import counted, one_line
+from vessl_nb.faces.words import counted, one_line
 
 MEDIA_TYPE = "application/problem+json"
 """The content type of a problem document."""

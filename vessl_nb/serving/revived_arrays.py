@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.misfits import Misfit
 from vessl_nb.serving.revived_leaves import FORMATS, revive_bytes, revive_complex, revive_instant
 from vessl_nb.values.family import library

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.misfits import Misfit
 from vessl_nb.serving.problems import short
 from vessl_nb.values.encoding import decode

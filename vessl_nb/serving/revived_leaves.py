@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.misfits import Misfit
 from vessl_nb.serving.problems import short
 from vessl_nb.values.encoding import decode

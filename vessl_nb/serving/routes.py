@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from vessl_nb.serving import limits
-from vessl_nb.serving.description import facts_of, metadata_of
-from vessl_nb.serving.docs import docs_headers, docs_page
+from vessl_nb.serving.access import OPEN_PATHS
+from vessl_nb.serving.description import metadata_of
 from vessl_nb.serving.metrics import Gauges
-from vessl_nb.serving.openapi import OPEN_PATHS, openapi_of
 from vessl_nb.serving.problems import MEDIA_TYPE, Problem, short
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from vessl_nb.serving.crew import Crew
     from vessl_nb.serving.front import Front
     from vessl_nb.serving.wire import Answer
 
@@ -130,7 +127,7 @@ class _Pages:
         return _json(self._front.metrics.recent())
 
     async def metrics(self, request: Request) -> Response:
-        from vessl_nb.serving.exposition import exposition  # noqa: PLC0415  # its library is for those who ask
+        from vessl_nb.serving.exposition import exposition  # noqa: PLC0415  # for those who ask
 
         front = self._front
         gauges = Gauges(
@@ -143,17 +140,15 @@ class _Pages:
         return Response(body, 200, {"content-type": kind})
 
     async def openapi(self, _: Request) -> Response:
-        return _json(_describe(self._front, self._front.crew)[0])
+        from vessl_nb.serving.documents import documents_of  # noqa: PLC0415  # as above
+
+        return _json(documents_of(self._front, self._front.crew)[0])
 
     async def docs(self, _: Request) -> Response:
-        return Response(_describe(self._front, self._front.crew)[1], 200, docs_headers(), "text/html")
+        from vessl_nb.serving.docs import docs_headers  # noqa: PLC0415  # as above
+        from vessl_nb.serving.documents import documents_of  # noqa: PLC0415
 
-
-@functools.lru_cache(maxsize=1)
-def _describe(front: Front, _: Crew) -> tuple[dict[str, Any], bytes]:
-    """Write the OpenAPI document and the page of the version that a crew serves: once, for large examples take long."""
-    document = openapi_of(facts_of(front))
-    return document, docs_page(document)
+        return Response(documents_of(self._front, self._front.crew)[1], 200, docs_headers(), "text/html")
 
 
 def _json(data: Any) -> Response:

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from vessl_nb.errors import CannotServe, InvalidArgument
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.registry.names import Reference, check_number, default_organization
 from vessl_nb.registry.version import find_version
 from vessl_nb.serving.launch import serve

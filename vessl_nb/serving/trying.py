@@ -12,9 +12,10 @@ from vessl_nb.capture.declared_types import declared_types
 from vessl_nb.capture.instances import decode_input, decode_output
 from vessl_nb.compared import Compared
 from vessl_nb.errors import VesslError
+from vessl_nb.runner import answer
 from vessl_nb.serving.answering import JSON
 from vessl_nb.serving.declared import pydantic_adapter_of
-from vessl_nb.stages import answer
+from vessl_nb.serving.orders import Tried
 from vessl_nb.values.encoding import encode_loosely
 from vessl_nb.values.sent import as_sent
 
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
     from vessl_nb.runner import Runner
 
 log = logging.getLogger("vessl_nb.serving")
-
-
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it.
-
-    Attributes
-    ----------
-    problem
-        What is wrong with an answer, in words; empty where nothing is.
-    examples
-        The examples' inputs and outputs, as clients send and get them in JSON; those that it cannot hold are left out.
-    """
-
-    problem: str = ""
-    examples: list[tuple[msgspec.Raw, msgspec.Raw]] = []
 
 
 def try_examples(

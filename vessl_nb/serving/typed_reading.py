@@ -10,7 +10,7 @@ import msgspec
 
 from vessl_nb.capture.pydantic_bytes import make_base64_validator, needs_instances
 from vessl_nb.errors import CannotServe, VesslError
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.declared import Conversion, errors_of
 from vessl_nb.serving.loosened import loosen_input
 from vessl_nb.serving.misfits import Misfit, does_not_fit

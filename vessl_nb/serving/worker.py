@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import sys
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -109,7 +109,7 @@ class Responder:
 
     def _report(self, error: BaseException, stage: str) -> Problem:
         """Write what was raised into the log, under a number that the client is told."""
-        name = secrets.token_hex(6)
+        name = uuid.uuid4().hex[:12]
         log.error("%s failed in %s, id %s", self._runner.__name__, stage, name, exc_info=error)
         return Problem(
             500,

@@ -27,9 +27,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import secrets
 import socket
 import threading
+import uuid
 import warnings
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -207,7 +207,7 @@ class Journal:
             return False
         document = Document(
             number=self._length + 1,
-            id=secrets.token_hex(16),
+            id=uuid.uuid4().hex,
             stream=self.stream,
             previous=self.head.digest if self.head else None,
             time=dt.datetime.now(dt.UTC),

@@ -21,11 +21,11 @@ import getpass
 import itertools
 import os
 import re
-import secrets
 import shutil
 import socket
 import sys
 import time
+import uuid
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ class Writer:
     """
 
     def __init__(self, root: Path) -> None:
-        self.id = f"{_mark_of_this_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
+        self.id = f"{_mark_of_this_machine()}-{os.getpid()}-{uuid.uuid4().hex[:16]}"
         self._root = root
         self.folder = root / FOLDER / self.id
         self._numbers = itertools.count(1)

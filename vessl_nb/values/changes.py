@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vessl_nb.errors import VesslError
-from vessl_nb.faces.html import one_line
 from vessl_nb.faces.preview import UNCHANGED
+from vessl_nb.faces.words import one_line
 from vessl_nb.values.comparison import compare
 from vessl_nb.values.excerpt import SOME, Excerpt
 

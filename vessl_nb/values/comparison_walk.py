@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.values.comparison_words import MOST_CHARACTERS, kind_of, typed_words, words_of
 
 _DOUBLE = 8  # bytes

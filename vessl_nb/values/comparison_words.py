@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vessl_nb.faces.html import counted, one_line
+from vessl_nb.faces.words import counted, one_line
 from vessl_nb.values.encoding import decode
 from vessl_nb.values.family import library
 from vessl_nb.values.pretty import pretty

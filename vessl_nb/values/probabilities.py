@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from vessl_nb.faces.chart import bars_html
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 from vessl_nb.values.numbers import elements_of
 from vessl_nb.values.pretty import pretty
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from vessl_nb.faces.html import counted, escape, one_line
+from vessl_nb.faces.html import escape
+from vessl_nb.faces.words import counted, one_line
 from vessl_nb.values.pretty import pretty
 
 _MOST_ROWS, _MOST_COLUMNS = 10, 12

@@ -6,7 +6,7 @@ import itertools
 from json.encoder import encode_basestring
 from typing import Any
 
-from vessl_nb.faces.html import one_line
+from vessl_nb.faces.words import one_line
 
 _MOST_LEVELS = 20
 _MOST_CHARACTERS = 200
