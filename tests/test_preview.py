@@ -171,7 +171,7 @@ class Odd:
         (pd.Series(pd.to_datetime(["2026-01-01"])), pd.Series(pd.to_datetime(["2026-01-01"])), "unchanged since the last run"),
         (Image.new("L", (99, 99)), Image.new("L", (99, 99), 9), "has changed elements, one was 0"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )  # fmt: skip
 def test_what_changed_is_said_in_words(before, now, words):
     assert change(before, now) == words

@@ -250,7 +250,7 @@ def test_a_blob_that_was_touched_is_read_through_again(folder):
         Blobs(folder).view(place)
 
 
-@pytest.mark.parametrize("garbage", [b"", b"x" * 7, os.urandom(100)])
+@pytest.mark.parametrize("garbage", [b"", b"x" * 7, bytes(range(100, 200))])
 def test_a_garbled_note_of_what_was_verified_only_costs_time(folder, garbage):
     [place], _ = store(folder, [bytes(LARGE)])
     note = cache_folder() / "verified"
