@@ -26,6 +26,7 @@ from vessl_nb.faces.previews import previews_html, previews_text
 from vessl_nb.faces.value import ValueFace
 from vessl_nb.faces.version import VersionFace, version_html, version_text
 from vessl_nb.faces.versions import VersionRow, versions_html, versions_text
+from vessl_nb.faces.words import aligned, clean, duration_words, size_words
 
 SAMPLE = ValueFace("dict", "1 item", "{'x': [5.1, 3.5, 1.4, 0.2]}")
 ARRAY = ValueFace("ndarray", "2 × 2 float64", "array([[5.1, 3.5],\n       [1.4, 0.2]])")
@@ -264,8 +265,8 @@ def test_addresses_are_left_out():
 
 
 def test_strange_characters_do_not_upset_a_terminal():
-    assert html.clean("a \x1b[31mred\x1b[0m\x1b]0;title\x07 b\x00") == "a red b\N{REPLACEMENT CHARACTER}"
-    assert html.aligned([["花", "x"], ["iris", "y"]]) == ["花     x", "iris   y"]
+    assert clean("a \x1b[31mred\x1b[0m\x1b]0;title\x07 b\x00") == "a red b\N{REPLACEMENT CHARACTER}"
+    assert aligned([["花", "x"], ["iris", "y"]]) == ["花     x", "iris   y"]
 
 
 def test_long_values_and_deep_recursions_are_bounded_in_text():
@@ -529,7 +530,7 @@ def test_nothing_a_user_wrote_opens_a_tag_or_upsets_a_line(words):
 
 def test_sizes_and_durations_as_people_read_them():
     sizes = [0, 999, 1000, 12_340, 999_999, 1_500_000_000, 3 * 10**15]
-    assert [*map(html.size_words, sizes)] == ["0 B", "999 B", "1.0 KB", "12.3 KB", "1.0 MB", "1.5 GB", "3000 TB"]
+    assert [*map(size_words, sizes)] == ["0 B", "999 B", "1.0 KB", "12.3 KB", "1.0 MB", "1.5 GB", "3000 TB"]
     times = [0, 320e-6, 0.9999e-3, 1.24e-3, 0.32, 2.4, 59.7, 185]
-    words = ["under 1 µs", "320 µs", "1.0 ms", "1.2 ms", "320 ms", "2.4 s", "1 min 0 s", "3 min 5 s"]
-    assert [*map(html.duration_words, times)] == words
+    said = ["under 1 µs", "320 µs", "1.0 ms", "1.2 ms", "320 ms", "2.4 s", "1 min 0 s", "3 min 5 s"]
+    assert [*map(duration_words, times)] == said

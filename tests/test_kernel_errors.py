@@ -111,14 +111,18 @@ def test_tb_shows_the_users_own_failing_line_of_a_cell_under_the_magic(kernel):
 
 
 @pytest.mark.parametrize(
-    "line", ["%vessl_preview --runner Iris --sample 1", "%vessl_register iris --runner Iris --sample 1"]
+    ("line", "caller"),
+    [
+        ("%vessl_preview --runner Iris --sample 1", "vessl_nb/stages.py"),
+        ("%vessl_register iris --runner Iris --sample 1", "vessl_nb/runner.py"),
+    ],
 )
-def test_tb_shows_where_a_stage_failed_and_who_called_it(kernel, line):
+def test_tb_shows_where_a_stage_failed_and_who_called_it(kernel, line, caller):
     kernel(RUNNER)
     assert len(kernel.run(line).errors[0]) <= 4
     shown = whole_traceback(kernel)
     assert 'return data["x"]' in shown
-    assert "vessl_nb/stages.py" in shown
+    assert caller in shown
     assert "TypeError: 'int' object is not subscriptable" in shown
 
 

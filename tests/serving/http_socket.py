@@ -8,6 +8,8 @@ import threading
 import urllib.parse
 from typing import Any, NamedTuple, Self
 
+from prometheus_client.parser import text_string_to_metric_families
+
 
 class Reply(NamedTuple):
     """An answer: its status, its headers by their names in small letters, and its body."""
@@ -114,6 +116,16 @@ def post(url: str, data: Any, **how: Any) -> Reply:
 def get(url: str, path: str, **headers: str) -> Reply:
     """Read an address."""
     return ask(url, request(method="GET", path=path, headers=headers))
+
+
+def counted(url: str, **headers: str) -> dict[str, float]:
+    """Read how many requests got each status, from the server's metrics."""
+    return {
+        sample.labels["status"]: sample.value
+        for family in text_string_to_metric_families(get(url, "/metrics", **headers).body.decode())
+        for sample in family.samples
+        if sample.name.endswith("requests_total") and "status" in sample.labels
+    }
 
 
 def is_problem(reply: Reply, status: int) -> bool:

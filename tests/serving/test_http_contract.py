@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
 import re
 import site
+import socket
+import struct
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 import schemathesis
-from http_socket import Talk, ask, get, is_problem, post, request
+from http_socket import Talk, ask, counted, get, is_problem, post, request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from prometheus_client.parser import text_string_to_metric_families
 from served_runners import png
 from server_processes import wait_until
 
@@ -129,6 +132,32 @@ def test_a_full_queue_is_503_and_says_when_to_try_again(obedient):
     assert [reply.status for reply in replies if reply not in refused] == [200] * 6
 
 
+@pytest.mark.parametrize(
+    ("is_reset", "headers"),
+    [(False, {}), (True, {}), (True, {"expect": "100-continue"})],
+    ids=["closed", "reset", "reset, on the long way"],
+)
+def test_clients_that_went_away_give_their_places_back(serve_from_shelf, tmp_path, is_reset, headers):
+    url, path = serve_from_shelf("obedient", queue=3).url, tmp_path / "touched"
+    with contextlib.ExitStack() as stack:
+        sleeper, *later = [stack.enter_context(Talk(url)) for _ in range(4)]
+        sleeper.send(request(json.dumps({"do": "sleep", "seconds": 3}).encode()))
+        time.sleep(0.1)
+        for _ in range(3):  # as many as the queue holds
+            with Talk(url) as talk:
+                talk.send(request(json.dumps({"do": "touch", "path": f"{path}"}).encode(), headers=headers))
+                if headers:
+                    assert talk.reply().status == 100
+                time.sleep(0.1)
+                if is_reset:
+                    talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until(lambda: counted(url).get("499", 0) == 3, 2.5)
+        for talk in later:
+            talk.send(request(b"{}"))
+        assert [talk.reply().status for talk in [sleeper, *later]] == [200] * 4
+    assert not path.exists()
+
+
 def test_a_runner_that_takes_too_long_is_504_and_its_worker_is_replaced(obedient):
     before = obedient.metadata()["server"]["restarts"]
     assert is_problem(post(obedient.url, {"do": "sleep", "seconds": 30}), 504)
@@ -188,14 +217,7 @@ def test_metrics_are_read_by_prometheus_and_count_what_was_asked(serve_from_shel
         post(url, data)
     reply = get(url, "/metrics")
     assert reply.headers["content-type"].startswith("text/plain")
-    samples = {
-        (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(reply.body.decode())
-        for sample in family.samples
-    }
-    counted = {key: value for key, value in samples.items() if key[0].endswith("requests_total")}
-    assert sum(value for key, value in counted.items() if ("status", "200") in key) == 2
-    assert sum(value for key, value in counted.items() if ("status", "422") in key) == 1
+    assert (counted(url)["200"], counted(url)["422"]) == (2, 1)
 
 
 def test_the_page_for_people_needs_nothing_from_elsewhere(adder):

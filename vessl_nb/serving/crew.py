@@ -110,6 +110,7 @@ class Crew:
         self._stems: list[StemProcess] = []
         self._choosing = asyncio.Lock()
         self._pending: dict[int, _Pending] = {}
+        self._withdrawn = 0  # of these
         self._unsent: deque[tuple[int, bytes, bytes | bytearray]] = deque()
         self._number = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +119,7 @@ class Crew:
     @property
     def waiting(self) -> int:
         """How many requests have no answer yet, beyond those that workers are at."""
-        return max(0, len(self._pending) - len(self._workers))
+        return max(0, len(self._pending) - self._withdrawn - len(self._workers))
 
     @property
     def workers(self) -> int:
@@ -157,7 +158,7 @@ class Crew:
             return Tried(problem=f"Answering its examples failed: {problem['title']}. {problem['detail']}")
         return msgspec.json.decode(answer.body, type=Tried)
 
-    def ask(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> bool:
+    def ask(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> int:
         """Hand a request to whichever worker is free first.
 
         Parameters
@@ -169,21 +170,36 @@ class Crew:
 
         Returns
         -------
-        bool
-            False where too many are waiting; nothing will be called then.
+        int
+            Its number; 0 where too many are waiting: nothing will be called then.
         """
-        if len(self._pending) >= self._capacity:
-            return False
-        self._put(content_type, body, answered)
-        return True
+        pending = len(self._pending)
+        if pending - self._withdrawn >= self._capacity or pending >= 2 * self._capacity:
+            return 0
+        return self._put(content_type, body, answered)
 
-    def _put(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> None:
+    def is_waiting(self, number: int) -> bool:
+        """Tell whether no worker has come to a request yet: they take them in their order."""
+        return number in self._pending and number > max(map(self._slots.read, self._workers), default=0)
+
+    def withdraw(self, number: int) -> None:
+        """Forget a request whose client is gone: its place is free, and a worker that comes to it passes it over.
+
+        A worker that is at it already goes on, and is ended where that takes too long.
+        """
+        pending = self._pending.get(number)
+        if pending is not None:
+            self._pending[number] = _Pending(_tell_nobody, pending.deadline)
+            self._withdrawn += 1
+            self._slots.withdraw(number)
+
+    def _put(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> int:
         self._number = number = self._number + 1
         deadline = time.monotonic() + self._timeout
         self._pending[number] = _Pending(answered, deadline)
         if self._unsent:
             self._unsent.append((number, content_type, body))
-            return
+            return number
         try:
             self._send(number, deadline, content_type, body)
         except BlockingIOError:
@@ -191,6 +207,7 @@ class Crew:
             self._loop.add_writer(self._asks.fileno(), self._send_on)
         except OSError as error:
             self._refuse(number, error)
+        return number
 
     def _send(self, number: int, deadline: float, content_type: bytes, body: bytes | bytearray) -> None:
         if len(body) < INLINE:
@@ -221,6 +238,8 @@ class Crew:
         pending = self._pending.pop(answer.id, None)
         if pending is None:  # the client was told that it took too long
             return
+        if pending.answered is _tell_nobody:
+            self._withdrawn -= 1
         try:
             pending.answered(answer)
         except Exception:  # the answers behind this one are others'
@@ -360,6 +379,10 @@ class Crew:
         self._asks.close()
         self._workers_end.close()
         self._slots.close()
+
+
+def _tell_nobody(_: Answer) -> None:
+    """Do nothing: the client is gone."""
 
 
 def _problem(number: int, status: int, title: str, detail: str) -> Answer:

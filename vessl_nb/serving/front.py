@@ -25,8 +25,6 @@ from vessl_nb.serving.problems import Problem
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vessl_nb.serving.access import Access
     from vessl_nb.serving.options import Options
     from vessl_nb.serving.wire import Answer
@@ -141,10 +139,6 @@ class Front:
         self.renew_headers()
         self.is_ready = True
 
-    def ask(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> bool:
-        """Hand a request to a worker; see `Crew.ask`."""
-        return self.crew.ask(content_type, body, answered)
-
     def full(self) -> bytes:
         """Count a request that found the queue full, and give the problem document for it."""
         self.refused(503)
@@ -156,6 +150,11 @@ class Front:
     def refused(self, status: int) -> None:
         """Count a request that got to no worker."""
         self.metrics.failed(status, "", 0.0)
+
+    def abandoned(self, crew: Crew, number: int) -> None:
+        """Count a request whose client is gone before there is an answer, and let its crew forget it."""
+        crew.withdraw(number)
+        self.refused(499)  # as nginx counts them
 
     def metrics_of(self, answer: Answer, seconds: float) -> None:
         """Count an answer."""

@@ -7,27 +7,17 @@ long way, by `routes`, to the same answer.
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
-
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import TYPE_CHECKING
 
 from vessl_nb.serving import limits
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.connection import PROBLEM_TYPE, STATUS_LINES, Connection
+from vessl_nb.serving.problems import Problem
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from vessl_nb.serving.front import Front
+    from vessl_nb.serving.crew import Crew
     from vessl_nb.serving.wire import Answer
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _JSON = b"application/json"
-_PROBLEM = MEDIA_TYPE.encode()
-
-_MOST_KEPT = limits.HEADERS + (1 << 18)
-"""How much may arrive of a request without a part of its body: the headers, and what one reading brings beside."""
 
 
 class _NoEvent:
@@ -44,8 +34,10 @@ class _Hot:
         "began",
         "body",
         "content_type",
+        "crew",
         "disconnected",
         "keep_alive",
+        "number",
         "response_complete",
         "version_header",
     )
@@ -60,130 +52,36 @@ class _Hot:
         self.response_complete = False
         self.disconnected = False
         self.began = 0.0
+        self.crew: Crew | None = None  # whom it was handed to, and under which number
+        self.number = 0
 
 
-class PredictProtocol(HttpToolsProtocol):
-    """A connection to the front.
+class PredictProtocol(Connection):
+    """A connection whose requests to be predicted go the short way."""
 
-    Attributes
-    ----------
-    front
-        The front that it belongs to; set by a subclass for each.
-    since
-        Since when it has been in its present state.
-    has_begun, is_reading
-        Whether a first request began to arrive; whether one has not arrived wholly.
-    is_heading
-        Whether a request's headers are arriving.
-    in_flight
-        How many requests have their headers here, and no answer yet.
-    is_refused
-        Whether nothing more is heard of its client: it is only still open for it to read its last answers.
-    """
-
-    front: ClassVar[Front]
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Take a connection in, unless there are too many."""
-        super().connection_made(transport)
-        self.hot: _Hot | None = None
-        self.has_begun = self.is_heading = False
-        self.is_reading = True  # whoever connects is to ask soon
-        self.is_refused = False
-        self.refusal: tuple[Problem, bytes] | None = None
-        self.in_flight = 0
-        self.header_size = self.kept = self.arrived = self.unread = 0
-        self.since = time.monotonic()
-        if len(self.connections) > self.front.most_connections:
-            self._refuse(Problem(503, "Too many connections", "Try again in a moment."), b"retry-after: 1\r\n")
-            self.transport.close()
+    hot: _Hot | None = None
+    """The last of them."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a client that went away; what a worker still answers goes nowhere."""
-        if self.hot is not None:
-            self.hot.disconnected = True
+        hot = self.hot
+        if hot is not None:
+            hot.disconnected = True
+            if hot.crew is not None and not hot.response_complete:
+                self.front.abandoned(hot.crew, hot.number)
         super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Let the parser have what arrived; nothing after what was refused."""
-        if self.is_refused:
-            return
-        self._unset_keepalive_if_required()
-        try:
-            self._feed(data)
-        except HttpParserError:
-            self.send_400_response("")
-        if self.is_reading:
-            # The parser keeps a header without an end, and asks nobody.
-            self.kept += len(data)
-            if self.kept > _MOST_KEPT:
-                self._refuse(_headers_too_large())
-
-    def _feed(self, data: bytes) -> None:
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except HttpParserUpgrade as offer:
-                # What comes behind a client's offer of another protocol is that one's to the parser, a body as well
-                # (Java's HttpClient makes the offer by itself). So it gets the request once more, without the offer.
-                if self.is_refused:
-                    return
-                data = self._head_again() + data[offer.args[0] :]
-                self.parser = HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-            else:
-                return
-
-    def _head_again(self) -> bytes:
-        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        return first + b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade") + b"\r\n"
-
-    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes at once
-        """Tell whether the connection stays open though its client sends nothing more: it may wait for answers."""
-        if not self.is_refused and self.has_begun:
-            if self.is_reading:
-                self._refuse(Problem(400, "Malformed request", "It ended before all of it was there."))
-            elif self.in_flight:
-                self.cycle.keep_alive = False
-        return self.in_flight > 0
-
-    def on_message_begin(self) -> None:
-        """Begin a request; what only the long way needs is made there."""
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-        self.header_size = self.kept = self.arrived = 0
-        self.has_begun = self.is_reading = self.is_heading = True
-        self.since = time.monotonic()
-
-    def on_url(self, url: bytes) -> None:
-        """Take in a part of the address."""
-        self.url += url
-        if len(self.url) > limits.HEADERS:
-            self._refuse(Problem(414, "Address too long", f"It may have {limits.HEADERS:,} bytes."))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header."""
-        self.header_size += len(name) + len(value)
-        if self.header_size > limits.HEADERS:
-            self._refuse(_headers_too_large())
-            return
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Choose the request's way."""
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._refuse(Problem(400, "Malformed request", "This is no proxy: it does not take CONNECT."))
+                self.refuse(Problem(400, "Malformed request", "This is no proxy: it does not take CONNECT."))
             return
         if self.is_refused:
             return
         headers = dict(self.headers)
         if int(headers.get(b"content-length", 0)) > limits.BODY:
-            self._refuse(_too_large())
+            self.refuse(_too_large())
             return
         if self._is_usual() and self._may_ask(headers):
             parser, front = self.parser, self.front
@@ -191,7 +89,7 @@ class PredictProtocol(HttpToolsProtocol):
             self.hot = _Hot(headers.get(b"content-type", b""), front.version_header, keep_alive=keep_alive)
             self.cycle = self.hot  # type: ignore[assignment]  # it stands for one of uvicorn's
         else:
-            self._go_the_long_way()
+            self.go_the_long_way()
         self.is_heading = False
         self.in_flight += 1
 
@@ -210,15 +108,6 @@ class PredictProtocol(HttpToolsProtocol):
         origin = headers.get(b"origin")
         return not (origin and access.is_foreign(origin, host))
 
-    def _go_the_long_way(self) -> None:
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
-        super().on_headers_complete()
-        if self.front.is_ending:
-            self.cycle.keep_alive = False
-
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body."""
         hot = self.cycle
@@ -236,7 +125,7 @@ class PredictProtocol(HttpToolsProtocol):
         else:
             hot.body += body
         if len(hot.body) > limits.BODY:
-            self._refuse(_too_large())
+            self.refuse(_too_large())
 
     def on_message_complete(self) -> None:
         """Hand the request on."""
@@ -249,8 +138,12 @@ class PredictProtocol(HttpToolsProtocol):
             return
         hot.began = time.monotonic()
         body, hot.body = hot.body, b""
-        if not self.front.ask(hot.content_type, body, self._answer):
-            self._write(503, _PROBLEM, self.front.full(), b"retry-after: 1\r\n")
+        crew = self.front.crew
+        hot.number = crew.ask(hot.content_type, body, self._answer)
+        if hot.number:
+            hot.crew = crew
+        else:
+            self._write(503, PROBLEM_TYPE, self.front.full(), b"retry-after: 1\r\n")
 
     def _answer(self, answer: Answer) -> None:
         hot = self.hot
@@ -267,7 +160,7 @@ class PredictProtocol(HttpToolsProtocol):
         self.transport.write(
             b"%b%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n%b"
             % (
-                _STATUS_LINES[status],
+                STATUS_LINES[status],
                 self.front.date_header,
                 hot.version_header,
                 content_type,
@@ -286,83 +179,14 @@ class PredictProtocol(HttpToolsProtocol):
             self.in_flight = 0
             self.since = time.monotonic()
 
-    def on_response_complete(self) -> None:
-        """Go on with what came behind a request that has its answer now."""
-        self.in_flight -= 1
-        self.since = time.monotonic()
-        super().on_response_complete()
-        if self.is_refused and not self.in_flight:
-            self._part()
-
-    def _refuse(self, problem: Problem, more: bytes = b"") -> None:
-        """Give a last answer, once those before it are out, and hear no more of this connection."""
-        if self.is_refused:
-            return
-        self.is_refused = True
-        self.refusal = (problem, more)
-        if self.has_begun and self.is_reading and not self.is_heading:  # it is on one of the ways already
-            if self.cycle.response_complete:
-                self.refusal = None  # it had its answer, although not all of it had arrived
-            else:
-                self.in_flight -= 1
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
-        if not self.in_flight:
-            self._part()
-
-    def _part(self) -> None:
-        """Write the last answer, where there is one, and say that it is the last."""
-        self.since = time.monotonic()
-        if self.transport.is_closing():
-            return
-        if self.refusal is not None:
-            problem, more = self.refusal
-            body = problem.document()
-            self.transport.write(
-                b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
-                % (_STATUS_LINES[problem.status], self.front.date_header, _PROBLEM, len(body), more, body)
-            )
-            self.front.refused(problem.status)
-        # Closed at once, what the client is still sending would take the answer away from it.
-        self.transport.write_eof()
-
-    def shutdown(self) -> None:
-        """Accept no request after the present ones; who has none open may just be sending one, and is closed later."""
-        if self.in_flight:
-            self.cycle.keep_alive = False
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
-        """Refuse what is no HTTP."""
-        self._refuse(Problem(400, "Malformed request", "This is not HTTP/1.1."))
-
-    def sweep(self, now: float) -> None:
-        """Close the connection where its client takes too long."""
-        age = now - self.since
-        size = self.transport.get_write_buffer_size()
-        self.unread = max(self.unread, size) if size else 0
-        if size and age > limits.WRITING + self.unread / limits.SLOWEST:
-            self.transport.abort()
-        elif self.is_refused:
-            longest = limits.PARTING if self.front.is_ending else limits.LINGERING
-            if not self.in_flight and age > longest + size / limits.SLOWEST:
-                self.transport.abort()
-        elif self.is_reading:
-            self._hurry(age)
-        elif not self.in_flight and not size and age > (limits.PARTING if self.front.is_ending else limits.IDLE):
-            self.transport.close()
-
-    def _hurry(self, age: float) -> None:
-        longest = limits.LINGERING if self.front.is_ending else limits.READING
-        if not self.has_begun:
-            if age > (limits.PARTING if self.front.is_ending else limits.READING):
-                self.transport.close()
-        elif age > longest + self.arrived / limits.SLOWEST:
-            self._refuse(Problem(408, "Request too slow", f"It has to arrive within {longest:g} s."))
+    def give_up(self) -> None:
+        """Answer a request that no worker has come to yet, and withdraw it."""
+        hot = self.hot
+        if hot is not None and not hot.response_complete and hot.crew is not None and hot.crew.is_waiting(hot.number):
+            self.front.abandoned(hot.crew, hot.number)
+            problem = Problem(503, "Too many requests are waiting", "Its client has closed the connection.")
+            self._write(503, PROBLEM_TYPE, problem.document(), b"retry-after: 1\r\n")
 
 
 def _too_large() -> Problem:
     return Problem(413, "Body too large", f"It may have {limits.BODY:,} bytes.")
-
-
-def _headers_too_large() -> Problem:
-    return Problem(431, "Headers too large", f"They may have {limits.HEADERS:,} bytes together.")

@@ -22,6 +22,12 @@ WRITING = 60.0
 LINGERING = 2.0
 """How long a connection that was refused stays open for its client to read why, in seconds."""
 
+GIVEN_UP = 1.0
+"""How long the request of a client that sends nothing more may wait for a worker, in seconds.
+
+Who does not wait any longer closes its connection, and cannot be told from who only sends no more.
+"""
+
 PARTING = 0.3
 """How long a connection without a request is kept once the server ends, in seconds: a request may be on its way."""
 

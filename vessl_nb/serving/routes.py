@@ -99,14 +99,21 @@ class _Pages:
                     self._front.refused(413)
                     raise Problem(413, "Body too large", f"It may have {limits.BODY:,} bytes.")
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody gets it
+            return _nobody_gets()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         content_type = request.headers.get("content-type", "").encode("latin-1")
-        began, version = time.monotonic(), self._front.version.reference
-        if not self._front.ask(content_type, body, future.set_result):
+        began, version, crew = time.monotonic(), self._front.version.reference, self._front.crew
+        number = crew.ask(content_type, body, future.set_result)
+        if not number:
             return Response(self._front.full(), 503, {"retry-after": "1"}, MEDIA_TYPE)
-        answer = await future
+        leaving = asyncio.ensure_future(request.receive())  # after the body, only the client's end is still to come
+        await asyncio.wait((future, leaving), return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not future.done():
+            self._front.abandoned(crew, number)
+            return _nobody_gets()
+        answer = future.result()
         self._front.metrics_of(answer, time.monotonic() - began)
         kind = answer.content_type.decode() or "application/json"
         return Response(answer.body, answer.status, {"vessl-version": version}, kind)
@@ -153,6 +160,11 @@ class _Pages:
 
 def _json(data: Any) -> Response:
     return Response(msgspec.json.encode(data), 200, {"cache-control": "no-store"}, "application/json")
+
+
+def _nobody_gets() -> Response:
+    """Give what ends a request whose client is gone."""
+    return Response(status_code=499)
 
 
 def _answer_with(problem: Problem, more: dict[str, str] | None = None) -> Response:

@@ -236,7 +236,7 @@ class AnswerReader:
 
 
 class Slots:
-    """Memory in which it stands at which ask each worker is, and the front reads it.
+    """Memory in which it stands at which ask each worker is, for the front, and which are withdrawn, for the workers.
 
     Parameters
     ----------
@@ -247,15 +247,18 @@ class Slots:
     COUNT = 512
     """How many workers there may be."""
 
+    _WITHDRAWN = 4096  # the last of them; one that is forgotten is answered to nobody
+    _SIZE = (COUNT + _WITHDRAWN) * _SLOT.size
+
     def __init__(self, file: int | None = None) -> None:
         with contextlib.ExitStack() as stack:
             if file is None:
                 file = stack.enter_context(_unnamed_file())
-                os.ftruncate(file, self.COUNT * _SLOT.size)
+                os.ftruncate(file, self._SIZE)
                 self.file = os.dup(file)
             else:
                 self.file = file
-            self._memory = mmap.mmap(self.file, self.COUNT * _SLOT.size)
+            self._memory = mmap.mmap(self.file, self._SIZE)
 
     def note(self, worker: int) -> memoryview:
         """Give a worker's part of it."""
@@ -265,6 +268,17 @@ class Slots:
         """Tell at which ask a worker was last; 0 for none."""
         number: int = _SLOT.unpack_from(self._memory, worker * _SLOT.size)[0]
         return number
+
+    def withdraw(self, ask: int) -> None:
+        """Note that nobody waits for the answer to an ask any more."""
+        _SLOT.pack_into(self._memory, self._place_of(ask), ask)
+
+    def is_withdrawn(self, ask: int) -> bool:
+        """Tell whether nobody waits for the answer to an ask any more."""
+        return bool(_SLOT.unpack_from(self._memory, self._place_of(ask))[0] == ask)
+
+    def _place_of(self, ask: int) -> int:
+        return (self.COUNT + ask % self._WITHDRAWN) * _SLOT.size
 
     def close(self) -> None:
         """Give the memory back."""

@@ -130,7 +130,7 @@ def work(responder: Responder, asks: socket.socket, answers: socket.socket, slot
     asks, answers
         Where they come from, and where the answers go.
     slots, place
-        Where to note at which ask this worker is.
+        Where to note at which ask this worker is, and where it stands which are withdrawn.
     """
     reader = AskReader(asks, slots.note(place))
     answers.setblocking(True)
@@ -138,7 +138,10 @@ def work(responder: Responder, asks: socket.socket, answers: socket.socket, slot
         os.register_at_fork(after_in_child=end.close)
     while (ask := reader.next()) is not None:
         if time.monotonic() <= ask.deadline:  # else the client has been told so
-            answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
+            if slots.is_withdrawn(ask.id):
+                answer = pack_answer(Answer(ask.id, 499, "", b"", b"", _NO_TIME))  # only the front hears it
+            else:
+                answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
             try:
                 answers.sendall(answer)
             except OSError:
