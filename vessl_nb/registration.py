@@ -203,7 +203,7 @@ def check_instance(target: Target, runner: Runner, instance: Any) -> None:
     if target.number is None:
         raise InvalidArgument(
             f"{what}, and a new model needs one.",
-            "Pass the model, or the number of an existing model that has its files.",
+            "Pass the model, {} where the runner needs none, or the number of an existing model that has its files.",
         )
     if not overrides(runner, "load_model"):
         raise InvalidArgument(

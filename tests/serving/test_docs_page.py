@@ -196,6 +196,12 @@ def test_behind_a_proxy_the_form_the_links_and_the_commands_have_its_prefix(open
         assert f'"{server.url}{PREFIX}/predict"' in page.locator("#python").inner_text()
         metrics = page.get_by_role("link", name="/metrics")
         assert metrics.evaluate("link => link.href") == f"{server.url}{PREFIX}/metrics"
+        assert page.get_by_text("JUPYTERHUB_API_TOKEN").is_visible()
+
+
+def test_by_its_own_address_nothing_is_said_of_jupyter(open_page):
+    with serving(IRIS) as server:
+        assert not open_page(f"{server.url}/docs").get_by_text("JUPYTERHUB_API_TOKEN").is_visible()
 
 
 def test_the_page_asks_nothing_of_any_network_but_its_own_address(open_page):

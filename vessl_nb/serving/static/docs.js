@@ -5,6 +5,7 @@ here.pathname = here.pathname.replace(/\/+$/, "");
 here.search = here.hash = here.username = here.password = "";
 const target = new URL("predict", here).href.replaceAll("'", "%27");
 for (const place of document.querySelectorAll(".url")) place.textContent = target;
+document.getElementById("jupyter").hidden = !/\/proxy\/(absolute\/)?\d+\/predict$/.test(target);
 for (const link of document.querySelectorAll("a.address")) link.href = new URL(link.getAttribute("href"), here).href;
 
 for (const button of document.querySelectorAll("[data-copies]")) {
