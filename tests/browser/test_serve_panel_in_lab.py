@@ -8,7 +8,7 @@ import re
 import pytest
 from axe import audit
 from playwright.sync_api import expect
-from readme_picture import make_narrow, take_picture
+from readme_picture import HEIGHT, WIDTH, make_narrow, take_picture
 
 SETUP = """
 import os
@@ -314,7 +314,7 @@ def test_without_its_kernel_the_static_face_stands(panel):
         assert readable > 10
 
 
-def test_the_readmes_picture_is_taken_where_it_is_wanted(open_notebook, screenshots):
+def test_the_readmes_pictures_are_taken_where_they_are_wanted(open_notebook, screenshots):
     if screenshots is None:
         return
     opened = open_notebook("serve", (README, "%vessl_serve iris:champion"))
@@ -330,6 +330,13 @@ def test_the_readmes_picture_is_taken_where_it_is_wanted(open_notebook, screensh
     panel.button("Send").evaluate("button => button.blur()")
     opened.page.mouse.move(0, 0)
     take_picture(opened.cell("%vessl_serve"), screenshots / "serve.png")
+    docs = opened.page.context.browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    docs.goto(panel.root.get_by_role("link", name="docs").get_attribute("href"))
+    docs.get_by_role("button", name="Send").click()
+    expect(docs.get_by_role("status")).to_contain_text("200 OK")
+    docs.evaluate("document.querySelectorAll('main > section').forEach(section => section.hidden = true)")
+    take_picture(docs.locator("body"), screenshots / "docs.png")
+    docs.close()
 
 
 README = """

@@ -79,9 +79,10 @@ def draw_entries(taken: dict[str, Any], *, has_token: bool) -> str:
             )
         # A line break directly after the tag is not part of the text.
         first = _escape_json(examples[0]) if examples else ""
+        rows = min(max(first.count("\n") + 2, 4), 14)
         entries.append(
             '<div class="entry" data-how="json"><label for="body">JSON</label>'
-            f'<textarea id="body" name="body" rows="10" spellcheck="false">\n{first}</textarea></div>'
+            f'<textarea id="body" name="body" rows="{rows}" spellcheck="false">\n{first}</textarea></div>'
         )
     return "".join(entries)
 
