@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import json
 import os
 import re
 import site
-import socket
-import struct
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -130,32 +126,6 @@ def test_a_full_queue_is_503_and_says_when_to_try_again(obedient):
     assert len(refused) == 12 - 2 - 4  # two workers, and a queue of four
     assert all(is_problem(reply, 503) and reply.headers["retry-after"] == "1" for reply in refused)
     assert [reply.status for reply in replies if reply not in refused] == [200] * 6
-
-
-@pytest.mark.parametrize(
-    ("is_reset", "headers"),
-    [(False, {}), (True, {}), (True, {"expect": "100-continue"})],
-    ids=["closed", "reset", "reset, on the long way"],
-)
-def test_clients_that_went_away_give_their_places_back(serve_from_shelf, tmp_path, is_reset, headers):
-    url, path = serve_from_shelf("obedient", queue=3).url, tmp_path / "touched"
-    with contextlib.ExitStack() as stack:
-        sleeper, *later = [stack.enter_context(Talk(url)) for _ in range(4)]
-        sleeper.send(request(json.dumps({"do": "sleep", "seconds": 3}).encode()))
-        time.sleep(0.1)
-        for _ in range(3):  # as many as the queue holds
-            with Talk(url) as talk:
-                talk.send(request(json.dumps({"do": "touch", "path": f"{path}"}).encode(), headers=headers))
-                if headers:
-                    assert talk.reply().status == 100
-                time.sleep(0.1)
-                if is_reset:
-                    talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wait_until(lambda: counted(url).get("499", 0) == 3, 2.5)
-        for talk in later:
-            talk.send(request(b"{}"))
-        assert [talk.reply().status for talk in [sleeper, *later]] == [200] * 4
-    assert not path.exists()
 
 
 def test_a_runner_that_takes_too_long_is_504_and_its_worker_is_replaced(obedient):

@@ -7,17 +7,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from vessl_nb.serving import limits
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
     import asyncio
 
     from vessl_nb.serving.front import Front
 
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {CLIENT_CLOSED: "Client Closed Request"}
+STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in _PHRASES.items()}
 PROBLEM_TYPE = MEDIA_TYPE.encode()
 
 _MOST_KEPT = limits.HEADERS + (1 << 18)
@@ -54,12 +55,20 @@ class Connection(HttpToolsProtocol):
         self.is_reading = True  # whoever connects is to ask soon
         self.is_refused = self.has_ended = False
         self.refusal: tuple[Problem, bytes] | None = None
+        self.on_the_long_way: list[RequestResponseCycle] = []
         self.in_flight = 0
         self.header_size = self.kept = self.arrived = self.unread = 0
         self.since = time.monotonic()
         if len(self.connections) > self.front.most_connections:
             self.refuse(Problem(503, "Too many connections", "Try again in a moment."), b"retry-after: 1\r\n")
             self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request that has no answer yet: uvicorn tells the last one."""
+        for cycle in self.on_the_long_way:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Let the parser have what arrived; nothing after what was refused."""
@@ -137,7 +146,10 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
+        self.scope["vessl_nb"] = {"connection": self}  # type: ignore[typeddict-unknown-key]  # for what answers it
         super().on_headers_complete()
+        self.on_the_long_way = [cycle for cycle in self.on_the_long_way if not cycle.response_complete]
+        self.on_the_long_way.append(self.cycle)
         if self.front.is_ending:
             self.cycle.keep_alive = False
 

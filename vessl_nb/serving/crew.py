@@ -9,29 +9,25 @@ import os
 import signal
 import socket
 import time
-from collections import deque
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from vessl_nb.errors import CannotServe
 from vessl_nb.serving.orders import Loaded, Tried
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.pending import Pending
+from vessl_nb.serving.problems import MEDIA_TYPE
 from vessl_nb.serving.stem_process import StemProcess
 from vessl_nb.serving.wire import (
-    INLINE,
     TRY_EXAMPLES,
     Answer,
     AnswerReader,
     Slots,
-    pack_ask,
     packet_pair,
-    send_in_file,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from pathlib import Path
 
 _READ_AT_ONCE = 1 << 16
@@ -50,13 +46,6 @@ _LONGEST_PAUSE = 10.0
 _PROBLEM = MEDIA_TYPE.encode()
 
 log = logging.getLogger("vessl_nb.serving")
-
-
-class _Pending(NamedTuple):
-    """An ask without an answer: who waits for it, until when."""
-
-    answered: Callable[[Answer], object]
-    deadline: float
 
 
 class _Worker:
@@ -93,6 +82,8 @@ class Crew:
         What the version's process said of it.
     restarts
         How many workers have died and were replaced, or are to be.
+    pending
+        The requests that have no answer yet.
     """
 
     def __init__(self, reference: str, size: int, queue: int, timeout: float, folder: Path) -> None:
@@ -100,26 +91,21 @@ class Crew:
         self.loaded = Loaded()
         self.restarts = 0
         self._size = size
-        self._capacity = size + queue
         self._timeout = timeout
         self._folder = folder
-        self._asks, self._workers_end = packet_pair()
-        self._asks.setblocking(False)
+        asks, self._workers_end = packet_pair()
         self._slots = Slots()
+        self.pending = Pending(asks, self._slots, size + queue, timeout)
         self._workers: dict[int, _Worker] = {}
         self._stems: list[StemProcess] = []
         self._choosing = asyncio.Lock()
-        self._pending: dict[int, _Pending] = {}
-        self._withdrawn = 0  # of these
-        self._unsent: deque[tuple[int, bytes, bytes | bytearray]] = deque()
-        self._number = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
     @property
     def waiting(self) -> int:
         """How many requests have no answer yet, beyond those that workers are at."""
-        return max(0, len(self._pending) - self._withdrawn - len(self._workers))
+        return max(0, len(self.pending) - len(self._workers))
 
     @property
     def workers(self) -> int:
@@ -151,99 +137,20 @@ class Crew:
     async def try_examples(self) -> Tried:
         """Let a worker answer the stored examples."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._put(TRY_EXAMPLES.encode(), b"", future.set_result)
+        self.pending.put(TRY_EXAMPLES.encode(), b"", future.set_result)
         answer = await future
         if answer.content_type == _PROBLEM:
             problem = msgspec.json.decode(answer.body)
             return Tried(problem=f"Answering its examples failed: {problem['title']}. {problem['detail']}")
         return msgspec.json.decode(answer.body, type=Tried)
 
-    def ask(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> int:
-        """Hand a request to whichever worker is free first.
-
-        Parameters
-        ----------
-        content_type, body
-            What the client sent.
-        answered
-            Is called once, with the answer: the worker's, or 503 where it died, or 504 where it took too long.
-
-        Returns
-        -------
-        int
-            Its number; 0 where too many are waiting: nothing will be called then.
-        """
-        pending = len(self._pending)
-        if pending - self._withdrawn >= self._capacity or pending >= 2 * self._capacity:
-            return 0
-        return self._put(content_type, body, answered)
-
     def is_waiting(self, number: int) -> bool:
-        """Tell whether no worker has come to a request yet: they take them in their order."""
-        return number in self._pending and number > max(map(self._slots.read, self._workers), default=0)
+        """Tell whether no worker has come to a request yet."""
+        return self.pending.is_waiting(number, self._workers)
 
     def withdraw(self, number: int) -> None:
-        """Forget a request whose client is gone: its place is free, and a worker that comes to it passes it over.
-
-        A worker that is at it already goes on, and is ended where that takes too long.
-        """
-        pending = self._pending.get(number)
-        if pending is not None:
-            self._pending[number] = _Pending(_tell_nobody, pending.deadline)
-            self._withdrawn += 1
-            self._slots.withdraw(number)
-
-    def _put(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> int:
-        self._number = number = self._number + 1
-        deadline = time.monotonic() + self._timeout
-        self._pending[number] = _Pending(answered, deadline)
-        if self._unsent:
-            self._unsent.append((number, content_type, body))
-            return number
-        try:
-            self._send(number, deadline, content_type, body)
-        except BlockingIOError:
-            self._unsent.append((number, content_type, body))
-            self._loop.add_writer(self._asks.fileno(), self._send_on)
-        except OSError as error:
-            self._refuse(number, error)
-        return number
-
-    def _send(self, number: int, deadline: float, content_type: bytes, body: bytes | bytearray) -> None:
-        if len(body) < INLINE:
-            self._asks.send(pack_ask(number, deadline, content_type, body))
-        else:
-            send_in_file(self._asks, number, deadline, content_type, body)
-
-    def _send_on(self) -> None:
-        """Send what the socket had no room for."""
-        while self._unsent:
-            number, content_type, body = self._unsent[0]
-            pending = self._pending.get(number)
-            if pending is not None:
-                try:
-                    self._send(number, pending.deadline, content_type, body)
-                except BlockingIOError:
-                    return
-                except OSError as error:
-                    self._refuse(number, error)
-            self._unsent.popleft()
-        self._loop.remove_writer(self._asks.fileno())
-
-    def _refuse(self, number: int, error: OSError) -> None:
-        log.error("A request could not be handed to a worker: %s", error)
-        self._settle(_problem(number, 503, "No worker could take the request", "Try again in a moment."))
-
-    def _settle(self, answer: Answer) -> None:
-        pending = self._pending.pop(answer.id, None)
-        if pending is None:  # the client was told that it took too long
-            return
-        if pending.answered is _tell_nobody:
-            self._withdrawn -= 1
-        try:
-            pending.answered(answer)
-        except Exception:  # the answers behind this one are others'
-            log.exception("An answer could not be handed on")
+        """Forget a request whose client is gone; see `Pending.withdraw`."""
+        self.pending.withdraw(number, is_waiting=self.is_waiting(number))
 
     async def _hire(self, place: int) -> None:
         """Make a worker, and the process that it is forked from where there is none."""
@@ -288,7 +195,7 @@ class Crew:
         except OSError:
             part = b""
         if part:
-            worker.reader.feed(part, self._settle)
+            worker.reader.feed(part, self.pending.settle)
         else:
             self._lose(worker)
 
@@ -299,10 +206,8 @@ class Crew:
         self._loop.remove_reader(worker.answers.fileno())
         worker.answers.close()
         del self._workers[worker.place]
-        number = self._slots.read(worker.place)
-        if number in self._pending:
-            detail = "The process that was at this request ended before it was answered. Try again."
-            self._settle(_problem(number, 503, "The request was lost", detail))
+        detail = "The process that was at this request ended before it was answered. Try again."
+        self.pending.fail(self._slots.read(worker.place), 503, "The request was lost", detail)
         if self._is_ending:
             return
         self.restarts += 1
@@ -326,21 +231,17 @@ class Crew:
             else:
                 return
 
-    def _late(self, now: float) -> list[int]:
-        # All have the same time, so the oldest come first.
-        return [number for number, _ in takewhile(lambda item: item[1].deadline <= now, self._pending.items())]
-
     async def _sweep(self) -> None:
         """Answer what takes too long, and end the worker that is at it."""
         while True:
             await asyncio.sleep(_SWEEP)
-            if not self._late(time.monotonic()):
+            if not self.pending.late(time.monotonic()):
                 continue
             for worker in list(self._workers.values()):
                 self._read(worker)  # the answer may have come while this process was at something else
-            for number in self._late(time.monotonic()):
+            for number in self.pending.late(time.monotonic()):
                 detail = f"It took longer than {self._timeout:g} s."
-                self._settle(_problem(number, 504, "No answer in time", detail))
+                self.pending.fail(number, 504, "No answer in time", detail)
                 for worker in list(self._workers.values()):
                     if self._slots.read(worker.place) == number:
                         log.error("A request took longer than %g s; its worker is ended", self._timeout)
@@ -355,8 +256,8 @@ class Crew:
         task.add_done_callback(self._tasks.discard)
 
     async def drain(self) -> None:
-        """Wait until every request that was accepted has its answer, then end."""
-        while self._pending:  # noqa: ASYNC110  # to look is cheap, and an event would cost each request
+        """Wait until nobody waits for an answer any more, then end."""
+        while self.pending.is_awaited:  # noqa: ASYNC110  # to look is cheap, and an event would cost each request
             await asyncio.sleep(_SWEEP)
         await self.end()
 
@@ -369,22 +270,11 @@ class Crew:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._unsent:
-            self._loop.remove_writer(self._asks.fileno())
+        self.pending.end()
         for worker in list(self._workers.values()):
             self._loop.remove_reader(worker.answers.fileno())
             worker.answers.close()
         self._workers.clear()
         await asyncio.gather(*(stem.end() for stem in self._stems))
-        self._asks.close()
         self._workers_end.close()
         self._slots.close()
-
-
-def _tell_nobody(_: Answer) -> None:
-    """Do nothing: the client is gone."""
-
-
-def _problem(number: int, status: int, title: str, detail: str) -> Answer:
-    document = Problem(status, title, detail).document()
-    return Answer(number, status, "", _PROBLEM, document, (0.0, 0.0, 0.0))

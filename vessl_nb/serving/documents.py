@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @functools.lru_cache(maxsize=1)
-def documents_of(front: Front, _: Crew) -> tuple[dict[str, Any], bytes]:
+def documents_of(front: Front, crew: Crew) -> tuple[dict[str, Any], bytes]:
     """Write the OpenAPI document and the page of the version that a crew serves: once, for large examples take long."""
-    document = openapi_of(_facts_of(front))
+    document = openapi_of(_facts_of(front, crew))
     return document, docs_page(document)
 
 
-def _facts_of(front: Front) -> Facts:
+def _facts_of(front: Front, crew: Crew) -> Facts:
     """Collect what the OpenAPI document says of a server's version."""
-    version, loaded = front.version, front.crew.loaded
+    version, loaded = front.version, crew.loaded
     return Facts(
         reference=version.reference,
         runner=version.runner,

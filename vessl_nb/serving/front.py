@@ -21,7 +21,7 @@ from vessl_nb.registry.version import Version
 from vessl_nb.serving.crew import Crew
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.orders import Tried
-from vessl_nb.serving.problems import Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, Problem
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -151,10 +151,10 @@ class Front:
         """Count a request that got to no worker."""
         self.metrics.failed(status, "", 0.0)
 
-    def abandoned(self, crew: Crew, number: int) -> None:
+    def abandoned(self, crew: Crew, number: int, seconds: float) -> None:
         """Count a request whose client is gone before there is an answer, and let its crew forget it."""
         crew.withdraw(number)
-        self.refused(499)  # as nginx counts them
+        self.metrics.failed(CLIENT_CLOSED, "", seconds)
 
     def metrics_of(self, answer: Answer, seconds: float) -> None:
         """Count an answer."""

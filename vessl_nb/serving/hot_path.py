@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vessl_nb.serving import limits
 from vessl_nb.serving.connection import PROBLEM_TYPE, STATUS_LINES, Connection
-from vessl_nb.serving.problems import Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, Problem, client_closed
 
 if TYPE_CHECKING:
     from vessl_nb.serving.crew import Crew
@@ -68,7 +68,7 @@ class PredictProtocol(Connection):
         if hot is not None:
             hot.disconnected = True
             if hot.crew is not None and not hot.response_complete:
-                self.front.abandoned(hot.crew, hot.number)
+                self.front.abandoned(hot.crew, hot.number, time.monotonic() - hot.began)
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
@@ -132,14 +132,15 @@ class PredictProtocol(Connection):
         if self.is_refused or self.is_heading:  # as it is where another protocol is offered
             return
         self.is_reading = False
+        self.since = time.monotonic()
         hot = self.cycle
         if not isinstance(hot, _Hot):
             super().on_message_complete()
             return
-        hot.began = time.monotonic()
+        hot.began = self.since
         body, hot.body = hot.body, b""
         crew = self.front.crew
-        hot.number = crew.ask(hot.content_type, body, self._answer)
+        hot.number = crew.pending.ask(hot.content_type, body, self._answer)
         if hot.number:
             hot.crew = crew
         else:
@@ -170,6 +171,7 @@ class PredictProtocol(Connection):
                 body,
             )
         )
+        self.since = time.monotonic()
         if not hot.keep_alive:
             self.in_flight = 0
             self.transport.close()
@@ -177,15 +179,13 @@ class PredictProtocol(Connection):
             self.on_response_complete()
         else:
             self.in_flight = 0
-            self.since = time.monotonic()
 
     def give_up(self) -> None:
         """Answer a request that no worker has come to yet, and withdraw it."""
         hot = self.hot
         if hot is not None and not hot.response_complete and hot.crew is not None and hot.crew.is_waiting(hot.number):
-            self.front.abandoned(hot.crew, hot.number)
-            problem = Problem(503, "Too many requests are waiting", "Its client has closed the connection.")
-            self._write(503, PROBLEM_TYPE, problem.document(), b"retry-after: 1\r\n")
+            self.front.abandoned(hot.crew, hot.number, time.monotonic() - hot.began)
+            self._write(CLIENT_CLOSED, PROBLEM_TYPE, client_closed().document())
 
 
 def _too_large() -> Problem:

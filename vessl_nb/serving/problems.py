@@ -11,6 +11,9 @@ from vessl_nb.faces.words import counted, one_line
 MEDIA_TYPE = "application/problem+json"
 """The content type of a problem document."""
 
+CLIENT_CLOSED = 499
+"""The status of a request whose client is gone, as nginx has it."""
+
 _MOST_CHARACTERS = 500
 _MOST_OF_A_VALUE = 60
 
@@ -41,6 +44,12 @@ class Problem(Exception):
         """Write it as JSON; its content type is `MEDIA_TYPE`."""
         said = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         return msgspec.json.encode(said | self.members)
+
+
+def client_closed() -> Problem:
+    """Give what is said of a request whose client is gone; who only sends no more, reads it."""
+    detail = "Its client closed the connection, or its half of it, while the request waited for a worker. Keep it open."
+    return Problem(CLIENT_CLOSED, "Client closed request", detail)
 
 
 def short(value: Any) -> str:

@@ -18,11 +18,12 @@ from vessl_nb.serving import limits
 from vessl_nb.serving.access import OPEN_PATHS
 from vessl_nb.serving.description import metadata_of
 from vessl_nb.serving.metrics import Gauges
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem, short
+from vessl_nb.serving.problems import MEDIA_TYPE, Problem, client_closed, short
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from vessl_nb.serving.connection import Connection
     from vessl_nb.serving.front import Front
     from vessl_nb.serving.wire import Answer
 
@@ -99,20 +100,25 @@ class _Pages:
                     self._front.refused(413)
                     raise Problem(413, "Body too large", f"It may have {limits.BODY:,} bytes.")
         except ClientDisconnect:
-            return _nobody_gets()
+            raise client_closed() from None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         content_type = request.headers.get("content-type", "").encode("latin-1")
         began, version, crew = time.monotonic(), self._front.version.reference, self._front.crew
-        number = crew.ask(content_type, body, future.set_result)
+        number = crew.pending.ask(content_type, body, future.set_result)
         if not number:
             return Response(self._front.full(), 503, {"retry-after": "1"}, MEDIA_TYPE)
+        connection: Connection = request.scope["vessl_nb"]["connection"]
         leaving = asyncio.ensure_future(request.receive())  # after the body, only the client's end is still to come
-        await asyncio.wait((future, leaving), return_when=asyncio.FIRST_COMPLETED)
-        leaving.cancel()
-        if not future.done():
-            self._front.abandoned(crew, number)
-            return _nobody_gets()
+        try:
+            while not future.done():
+                await asyncio.wait((future, leaving), timeout=limits.GIVEN_UP, return_when=asyncio.FIRST_COMPLETED)
+                is_gone = leaving.done() or (connection.has_ended and crew.is_waiting(number))
+                if is_gone and not future.done():
+                    self._front.abandoned(crew, number, time.monotonic() - began)
+                    raise client_closed()
+        finally:
+            leaving.cancel()
         answer = future.result()
         self._front.metrics_of(answer, time.monotonic() - began)
         kind = answer.content_type.decode() or "application/json"
@@ -160,11 +166,6 @@ class _Pages:
 
 def _json(data: Any) -> Response:
     return Response(msgspec.json.encode(data), 200, {"cache-control": "no-store"}, "application/json")
-
-
-def _nobody_gets() -> Response:
-    """Give what ends a request whose client is gone."""
-    return Response(status_code=499)
 
 
 def _answer_with(problem: Problem, more: dict[str, str] | None = None) -> Response:

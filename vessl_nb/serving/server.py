@@ -158,6 +158,8 @@ class _Server(uvicorn.Server):
             self._sweep()
             await asyncio.wait([ending], timeout=_SWEEP)
         ending.result()
+        for connection in list(self.server_state.connections):  # told so once more: nobody gets an answer
+            connection.transport.abort()
         stopping = asyncio.ensure_future(self._front.stop())
         while not stopping.done() and not self.force_exit:
             await asyncio.wait([stopping], timeout=_SWEEP)

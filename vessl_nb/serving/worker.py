@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.runner import STAGES
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, MEDIA_TYPE, Problem
 from vessl_nb.serving.trying import try_examples
 from vessl_nb.serving.wire import TRY_EXAMPLES, Answer, AskReader, pack_answer
 
@@ -139,7 +139,7 @@ def work(responder: Responder, asks: socket.socket, answers: socket.socket, slot
     while (ask := reader.next()) is not None:
         if time.monotonic() <= ask.deadline:  # else the client has been told so
             if slots.is_withdrawn(ask.id):
-                answer = pack_answer(Answer(ask.id, 499, "", b"", b"", _NO_TIME))  # only the front hears it
+                answer = pack_answer(Answer(ask.id, CLIENT_CLOSED, "", b"", b"", _NO_TIME))  # only the front hears it
             else:
                 answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
             try:

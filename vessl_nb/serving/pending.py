@@ -1,0 +1,185 @@
+"""The requests of a version that have no answer yet: handed to its workers, withdrawn, answered, or late."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
+
+from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.wire import INLINE, Answer, pack_ask, send_in_file
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable
+
+    from vessl_nb.serving.wire import Slots
+
+_PROBLEM = MEDIA_TYPE.encode()
+
+log = logging.getLogger("vessl_nb.serving")
+
+
+class _Request(NamedTuple):
+    """A request without an answer: who waits for it, until when."""
+
+    answered: Callable[[Answer], object]
+    deadline: float
+
+
+class Pending:
+    """The requests of a version that have no answer yet.
+
+    Parameters
+    ----------
+    asks
+        The socket that its workers take them from.
+    slots
+        Where it stands at which of them each worker is, and which are withdrawn.
+    capacity
+        How many there may be.
+    timeout
+        How long each may take, waiting included, in seconds.
+    """
+
+    def __init__(self, asks: socket.socket, slots: Slots, capacity: int, timeout: float) -> None:
+        asks.setblocking(False)
+        self._asks = asks
+        self._slots = slots
+        self._capacity = capacity
+        self._timeout = timeout
+        self._requests: dict[int, _Request] = {}
+        self._unsent: dict[int, tuple[bytes, bytes | bytearray]] = {}
+        self._gone: dict[int, bool] = {}  # whose client is gone, and whether their places are free
+        self._free = 0
+        self._number = 0
+
+    def __len__(self) -> int:
+        """Count those that a worker is at, or will come to."""
+        return len(self._requests) - self._free
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits for an answer."""
+        return len(self._requests) > len(self._gone)
+
+    def ask(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> int:
+        """Hand a request to whichever worker is free first.
+
+        Parameters
+        ----------
+        content_type, body
+            What the client sent.
+        answered
+            Is called once, with the answer: the worker's, or 503 where it died, or 504 where it took too long.
+
+        Returns
+        -------
+        int
+            Its number; 0 where too many are waiting: nothing will be called then.
+        """
+        count = len(self._requests)
+        # Those that were withdrawn are only passed over once their turn comes: there is an end to them as well.
+        if count - self._free >= self._capacity or count >= 2 * self._capacity:
+            return 0
+        return self.put(content_type, body, answered)
+
+    def put(self, content_type: bytes, body: bytes | bytearray, answered: Callable[[Answer], object]) -> int:
+        """Hand a request over as `ask` does, however many there are."""
+        self._number = number = self._number + 1
+        deadline = time.monotonic() + self._timeout
+        self._requests[number] = _Request(answered, deadline)
+        if self._unsent:
+            self._unsent[number] = (content_type, body)
+            return number
+        try:
+            self._send(number, deadline, content_type, body)
+        except BlockingIOError:
+            self._unsent[number] = (content_type, body)
+            asyncio.get_running_loop().add_writer(self._asks.fileno(), self._send_on)
+        except OSError as error:
+            self._refuse(number, error)
+        return number
+
+    def _send(self, number: int, deadline: float, content_type: bytes, body: bytes | bytearray) -> None:
+        if len(body) < INLINE:
+            self._asks.send(pack_ask(number, deadline, content_type, body))
+        else:
+            send_in_file(self._asks, number, deadline, content_type, body)
+
+    def _send_on(self) -> None:
+        """Send what the socket had no room for."""
+        while self._unsent:
+            number, (content_type, body) = next(iter(self._unsent.items()))
+            request = self._requests.get(number)
+            if request is not None:
+                try:
+                    self._send(number, request.deadline, content_type, body)
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    self._refuse(number, error)
+            del self._unsent[number]
+        asyncio.get_running_loop().remove_writer(self._asks.fileno())
+
+    def _refuse(self, number: int, error: OSError) -> None:
+        log.error("A request could not be handed to a worker: %s", error)
+        self.fail(number, 503, "No worker could take the request", "Try again in a moment.")
+
+    def is_waiting(self, number: int, places: Iterable[int]) -> bool:
+        """Tell whether no worker has come to a request yet, of the workers in these places.
+
+        They take requests in their order: none is waiting before one that a worker is at.
+        """
+        return number in self._requests and number > max(map(self._slots.read, places), default=0)
+
+    def withdraw(self, number: int, *, is_waiting: bool) -> None:
+        """Forget a request whose client is gone.
+
+        Where no worker has come to it yet, none begins it, and its place is free. One that is at it already goes on,
+        and is ended where that takes too long.
+        """
+        request = self._requests.get(number)
+        if request is None or number in self._gone:
+            return
+        if self._unsent.pop(number, None) is not None:
+            del self._requests[number]
+            return
+        self._requests[number] = _Request(_tell_nobody, request.deadline)
+        self._gone[number] = is_waiting
+        if is_waiting:
+            self._free += 1
+            self._slots.withdraw(number)
+
+    def settle(self, answer: Answer) -> None:
+        """Give an answer to whom it is for."""
+        request = self._requests.pop(answer.id, None)
+        if request is None:  # the client was told that it took too long
+            return
+        if self._gone and self._gone.pop(answer.id, False):
+            self._free -= 1
+        try:
+            request.answered(answer)
+        except Exception:  # the answers behind this one are others'
+            log.exception("An answer could not be handed on")
+
+    def fail(self, number: int, status: int, title: str, detail: str) -> None:
+        """Answer a request with a problem, unless it has its answer."""
+        document = Problem(status, title, detail).document()
+        self.settle(Answer(number, status, "", _PROBLEM, document, (0.0, 0.0, 0.0)))
+
+    def late(self, now: float) -> list[int]:
+        """List those that took too long."""
+        # All have the same time, so the oldest come first.
+        return [number for number, _ in takewhile(lambda item: item[1].deadline <= now, self._requests.items())]
+
+    def end(self) -> None:
+        """Send no more."""
+        asyncio.get_running_loop().remove_writer(self._asks.fileno())
+        self._asks.close()
+
+
+def _tell_nobody(_: Answer) -> None:
+    """Do nothing: the client is gone."""
