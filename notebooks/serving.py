@@ -104,12 +104,13 @@ except vessl.VesslError as error:
 # server loads the new version beside the old, lets it answer its example, and only then switches over.
 
 # %%
+former = server.metadata()["version"]["reference"]
 clf = make_pipeline(StandardScaler(), LogisticRegression(C=3)).fit(X, y)
 # %vessl_register wine --alias champion;
 
 # %%
 answers = []
-while server.metadata()["version"]["reference"] == "wine:1":
+while server.metadata()["version"]["reference"] == former:
     answers.append(server.predict(glass)["cultivar"])
 answers.append(server.predict(glass)["cultivar"])
 set(answers), server.metadata()["version"]["reference"]

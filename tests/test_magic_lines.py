@@ -240,5 +240,5 @@ class TestCandidates:
 
     def test_no_model(self, notebook):
         notebook("del clf")
-        step = "Train one first, or say which variable it is: --model NAME"
+        step = "Train one first, or say which variable it is: --model NAME. For a runner that needs none: --model {}"
         notebook.fails("%vessl_register iris", InvalidArgument, "This notebook has no model.", step)

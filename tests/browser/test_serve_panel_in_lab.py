@@ -314,6 +314,16 @@ def test_without_its_kernel_the_static_face_stands(panel):
         assert readable > 10
 
 
+def test_once_its_kernel_is_shut_down_the_static_face_stands(open_notebook):
+    opened = open_notebook("serve_shut_down", (SETUP, "server = %vessl_serve iris:champion --port 0\nserver"))
+    opened.run_all()
+    panel = Panel(opened, "iris:champion")
+    panel.root.wait_for()
+    opened.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    panel.root.wait_for(state="hidden", timeout=15_000)
+    opened.cell("server =").locator(".vnb-stands").wait_for()
+
+
 def test_the_readmes_pictures_are_taken_where_they_are_wanted(open_notebook, screenshots):
     if screenshots is None:
         return

@@ -91,3 +91,9 @@ def test_the_metrics_count_what_was_refused_at_predict_and_nowhere_else(serve_fr
         assert get(url, path).status == 401
     assert post(url, {"x": [1]}).status == 401
     assert counted(url, authorization="Bearer known")["401"] == 1
+
+
+def test_a_wrong_token_is_told_from_none(serve_from_shelf):
+    url = serve_from_shelf("adder", token="known").url
+    assert post(url, {"x": [1]}).json["title"] == "Token needed"
+    assert post(url, {"x": [1]}, headers={"authorization": "Bearer guessed"}).json["title"] == "Wrong token"

@@ -452,3 +452,14 @@ def test_a_schema_of_very_many_fields_is_cut_and_says_so():
 def test_a_version_of_which_nothing_is_known_has_a_page():
     page = docs_page(openapi_of(Facts(reference="a:1", runner="R", media_types=["*/*"]))).decode()
     assert "Nothing is known of what the version answers" in page
+
+
+def test_a_server_with_a_token_lets_a_browser_ask_its_user_for_it(browser, serve_from_shelf):
+    url = serve_from_shelf("adder", token="known").url
+    context = browser.new_context(http_credentials={"username": "anybody", "password": "known"})
+    page = context.new_page()
+    assert page.goto(f"{url}/docs").status == 200
+    said = send(page)
+    assert said.startswith("200 OK")
+    assert said.endswith("from adder:1")
+    context.close()

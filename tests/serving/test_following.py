@@ -195,9 +195,11 @@ def test_what_runs_goes_on_when_the_registry_cannot_be_read(own):
         time.sleep(2.5)
         assert post(server.url, SAMPLE).status == 200
         assert server.logs().count("cannot be followed") <= 1
+        assert get(server.url, "/metadata").json["following"]["problem"]
         (own / "elsewhere").rename(journal)
         vessl.set_alias("m:2", "champion")
         wait_until(lambda: version_of(server.url) == 2, 20)
+        wait_until(lambda: not get(server.url, "/metadata").json["following"]["problem"])
 
 
 def test_a_number_is_served_whatever_aliases_do(own):

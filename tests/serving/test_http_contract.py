@@ -141,6 +141,17 @@ def test_a_client_cannot_ask_what_only_the_server_asks(obedient):
         assert b'"problem"' not in reply.body
 
 
+def test_a_form_or_nothing_at_all_is_no_file(serve_from_shelf):
+    url = serve_from_shelf("bytes").url
+    form = b'--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nab\r\n--x--\r\n'
+    reply = ask(url, request(form, headers={"content-type": "multipart/form-data; boundary=x"}))
+    assert is_problem(reply, 415)
+    assert "--data-binary" in reply.json["detail"]
+    reply = ask(url, b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
+    assert is_problem(reply, 400)
+    assert "--data-binary" in reply.json["detail"]
+
+
 def test_bytes_are_answered_with_bytes(serve_from_shelf):
     url = serve_from_shelf("bytes").url
     reply = ask(url, request(b"\x00\xffab", headers={"content-type": "application/octet-stream"}))

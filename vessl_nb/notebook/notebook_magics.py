@@ -105,7 +105,7 @@ class NotebookMagics(Settings):
         candidates = models_in(self.variables)
         if not candidates and not required:
             return None
-        step = "Train one first, or say which variable it is: --model NAME"
+        step = "Train one first, or say which variable it is: --model NAME. For a runner that needs none: --model {}"
         return self.evaluate(choose("model", "--model", None, candidates, step), "--model")
 
     def choose_examples(self, runner: str, given: list[str]) -> list[Any]:

@@ -92,7 +92,7 @@ class ServeMagics(NotebookMagics):
             options["port"] = free[0] if free else 0
             server = serve(**options)
         if not free:
-            _say(f"Port {wanted[0]} is taken: it is at {server.url}.")
+            _say(f"Port {wanted[0]} is taken: the server is at {server.url}.")
         return server
 
     @magic_arguments()

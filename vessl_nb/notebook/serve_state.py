@@ -73,7 +73,9 @@ def _facts(metadata: dict[str, Any]) -> list[tuple[str, str, bool]]:
         words = f"{following['reference']}: when the alias moves, so does the server"
         if following["switched"]:
             words = f"{following['reference']}; it switched at {_moment(following['switched'])}"
-        facts.append(("Follows", words, False))
+        if problem := following["problem"]:
+            words = f"{following['reference']} cannot be followed at the moment. {one_line(problem, _LONGEST_FACT)}"
+        facts.append(("Follows", words, bool(problem)))
         if refused := following["refused"]:
             why = f"{refused['reference']} did not take over at {_moment(refused['at'])}. {refused['why']}"
             facts.append(("Refused", one_line(why, _LONGEST_FACT), True))

@@ -94,6 +94,10 @@ def ask_server(
     )
 
 
+def _where_more_is(problem: dict[str, Any]) -> str:
+    return f"Its logs() say more, under the id {problem['id']}." if "id" in problem else "Its logs() may say more."
+
+
 def _failure_of(answered: Answered) -> RequestFailed:
     status = answered.status
     try:
@@ -101,11 +105,11 @@ def _failure_of(answered: Answered) -> RequestFailed:
     except msgspec.DecodeError:
         return RequestFailed(f"The server answered {status}.", "Its logs() may say why.", status=status)
     errors = [
-        f"{error['pointer'] or 'the whole'}: {error['detail']}" for error in problem.get("errors", [])[:_MOST_ERRORS]
+        f"{error['pointer'] or 'the data'}: {error['detail']}" for error in problem.get("errors", [])[:_MOST_ERRORS]
     ]
     return RequestFailed(
         f"The server answered {status}, {problem.get('title', '')}: {'; '.join(errors) or problem.get('detail', '')}",
-        "Its logs() say more." if status >= http.client.INTERNAL_SERVER_ERROR else "",
+        _where_more_is(problem) if status >= http.client.INTERNAL_SERVER_ERROR else "",
         status=status,
         problem=problem,
     )

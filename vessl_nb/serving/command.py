@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+from vessl_nb.registry.names import parse_reference
 from vessl_nb.serving.log import write_log
 from vessl_nb.serving.options import Options, check_options
 from vessl_nb.serving.server import serve_until_told
@@ -28,11 +30,13 @@ def serve_version(chosen: Namespace) -> None:
         )
     )
     write_log()
-    serve_until_told(options, _say_where)
+    serve_until_told(options, functools.partial(_say_where, options))
 
 
-def _say_where(listening: Listening) -> None:
+def _say_where(options: Options, listening: Listening) -> None:
     _print(f"{listening.reference} answers at {listening.url}/predict; {listening.url}/docs says how. Ctrl-C ends it.")
+    if parse_reference(options.reference).alias is not None:
+        _print(f"When {options.reference} moves, so does the server.")
     if listening.token:
         _print(f"Clients must send the header  Authorization: Bearer {listening.token}")
 

@@ -45,6 +45,7 @@ def metadata_of(front: Front) -> dict[str, Any]:
         "following": {
             "reference": front.follows,
             "switched": front.switched,
+            "problem": front.following_problem,
             "refused": {"reference": refused.reference, "why": refused.why, "at": refused.at} if refused else None,
         }
         if front.follows

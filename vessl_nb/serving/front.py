@@ -84,6 +84,8 @@ class Front:
         The last version that was to take over and did not; None where the present one is the one to be served.
     tried
         What came of its stored examples.
+    following_problem
+        Why the alias cannot be followed at the moment; empty where it can, or there is none.
     """
 
     def __init__(self, options: Options, access: Access, most_connections: int) -> None:
@@ -95,6 +97,7 @@ class Front:
         self.switched: dt.datetime | None = None
         self.refused_version: Refused | None = None
         self.tried = Tried()
+        self.following_problem = ""
         self.date_header = self.version_header = b""
         self.is_ready = self.is_ending = False
         self._restarts_before = 0
@@ -180,12 +183,12 @@ class Front:
                     self.refused_version = None
                 elif refused is None or refused.reference != version.reference:
                     await self._take_over(version)
-                said = ""
+                said = self.following_problem = ""
             except Exception as error:  # noqa: BLE001  # it was removed, or the registry is out of reach: what runs goes on
                 problem = error.what if isinstance(error, VesslError) else f"{type(error).__name__}: {error}"
                 if problem != said:
                     log.warning("%s cannot be followed at the moment: %s", self.follows, problem)
-                said = problem
+                said, self.following_problem = problem, _as_told(problem)
 
     async def _take_over(self, version: Version) -> None:
         """Start workers of another version beside the present ones, and let them answer from then on if all is well."""

@@ -19,6 +19,8 @@ import msgspec
 
 from vessl_nb.errors import CannotServe, RequestFailed
 from vessl_nb.faces.server import server_html
+from vessl_nb.registry.names import parse_reference
+from vessl_nb.registry.registry import open_registry
 from vessl_nb.serving.asking import Answered, ask_server, write_data
 from vessl_nb.serving.options import Listening, Options, check_options
 
@@ -224,12 +226,15 @@ def serve(
     ------
     InvalidArgument
         An argument cannot be meant.
+    InvalidReference, NotFound
+        The reference cannot be read, or means nothing that is there.
     CannotServe
         The version cannot be served here, or the address is taken; says why.
     """
     options = check_options(
         Options(reference=reference, host=host, port=port, workers=workers, token=token, queue=queue, timeout=timeout)
     )
+    open_registry().resolve(parse_reference(reference))
     return _start(options)
 
 

@@ -29,6 +29,9 @@ Reader = Callable[[str, bytes | memoryview], Any]
 _FORM = "application/x-www-form-urlencoded"
 """What curl says of whatever it sends by ``-d``: that nobody said what it is."""
 
+_PARTS = "multipart/"
+_SEND_FILE = "Send the file as it is: curl -H 'content-type: application/octet-stream' --data-binary @FILE"
+
 # What is declared alone, without a sample, says this much.
 _OF_CLASSES = {
     "numpy.ndarray": {"type": "array", "x-type": "numpy.ndarray"},
@@ -84,6 +87,10 @@ def make_reader(runner_cls: Runner, signature: Signature | None, example_inputs:
         make = bytearray if declared is bytearray else None
 
         def read_either(content_type: str, body: bytes | memoryview) -> Any:
+            if content_type.lower().startswith(_PARTS):
+                raise _in_parts()
+            if not body and not content_type:
+                raise Problem(400, "Malformed body", f"The body is empty. {_SEND_FILE}")
             data = (read_json if is_json(content_type) else read_raw)(bytes(body))
             return data if make is None else make(data)
 
@@ -140,6 +147,10 @@ def _unsupported(content_type: str) -> Problem:
         f"The body is said to be {short(content_type)}, but this model takes JSON. "
         f"Say so; with curl: -H 'content-type: {JSON}'",
     )
+
+
+def _in_parts() -> Problem:
+    return Problem(415, "Unsupported content type", f"The body is said to be a form of several parts. {_SEND_FILE}")
 
 
 def _read_anything(content_type: str, body: bytes | memoryview) -> Any:

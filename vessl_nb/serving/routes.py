@@ -62,7 +62,7 @@ class _Guard:
         headers = dict(scope["headers"])
         access, host = self._front.access, headers.get(b"host", b"")
         problem = None
-        more: dict[str, str] = {}
+        asks: list[str] = []
         if not access.takes_host(host):
             problem = Problem(
                 403,
@@ -73,14 +73,18 @@ class _Guard:
         elif access.is_foreign(headers.get(b"origin", b""), host):
             problem = Problem(403, "Foreign page", "A page of another site asks; only this server's own pages may.")
         elif scope["path"] not in OPEN_PATHS and not access.knows_token(headers.get(b"authorization", b"")):
-            problem = Problem(401, "Token needed", "Send it as the header 'Authorization: Bearer TOKEN'.")
-            more = {"www-authenticate": 'Bearer, Basic realm="vessl-nb: any name, the token as password"'}
+            title = "Wrong token" if headers.get(b"authorization") else "Token needed"
+            problem = Problem(401, title, "Send it as the header 'Authorization: Bearer TOKEN'.")
+            asks = ["Bearer", 'Basic realm="vessl-nb: any name, the token as password"']
         if problem is None:
             await self._app(scope, receive, send)
             return
         if scope["path"] == "/predict":  # the metrics are of requests to it
             self._front.refused(problem.status)
-        await _answer_with(problem, more)(scope, receive, send)
+        response = _answer_with(problem)
+        for how in asks:  # a line each: Chromium asks nobody for a password where both are on one
+            response.headers.append("www-authenticate", how)
+        await response(scope, receive, send)
 
 
 class _Pages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -33,6 +34,7 @@ _GRACE = 5.0
 _LONGEST_LOG, _KEPT_OF_LOG = 32 << 20, 1 << 20
 _SWEEP = 0.1
 _OTHER_PORT = "Take another port; port 0 lets the system choose one."
+_OTHER_HOST = "Take an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
 
 log = logging.getLogger("vessl_nb.serving")
 
@@ -62,9 +64,9 @@ def serve_until_told(options: Options, announce: Callable[[Listening], None], pa
             f"On {options.host} others than this machine can ask, and there is no token.",
             "Leave the token out, and one is made; or listen on 127.0.0.1.",
         )
+    front = Front(options, Access(token), raise_open_files())
     listener = _listen(options)
     with listener:
-        front = Front(options, Access(token), raise_open_files())
         config = uvicorn.Config(
             make_app(front),
             http=type("_Protocol", (PredictProtocol,), {"front": front}),
@@ -201,9 +203,10 @@ def _listen(options: Options) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
+        is_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
         raise CannotServe(
             f"Cannot listen on {options.host}:{options.port}: {error.strerror}.",
-            _OTHER_PORT,
+            _OTHER_PORT if is_port else _OTHER_HOST,
         ) from error
     return listener
 

@@ -16,6 +16,12 @@ const RENEWAL = 10000;  // milliseconds between two hellos: a view that was sile
 // What is said to a kernel at work waits there, and it takes nobody for gone meanwhile.
 const isBusy = (model) => model.widget_manager?.kernel?.status === "busy";
 
+// A kernel that is shut down tells its widgets nothing.
+function isGone(model) {
+  const kernel = model.widget_manager?.kernel;
+  return kernel === null || kernel?.isDisposed || kernel?.status === "dead" || kernel?.status === "terminating";
+}
+
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -74,6 +74,7 @@ function render({ model, el }) {
   }
 
   function send(message, buffers) {
+    if (isGone(model)) return leave();
     tell(message, buffers);
     waiting ??= setTimeout(() => speak("The kernel is busy. This is done as soon as it is free."), PATIENCE);
   }
@@ -228,9 +229,13 @@ function render({ model, el }) {
     if (text) speak(text, failed);
   }
 
-  function greet() {
+  function leave() {
     root.hidden = true;
     el.classList.remove("vnb-live");
+  }
+
+  function greet() {
+    leave();
     submit.disabled = false;
     tell({ do: "hello", view });
   }
@@ -245,7 +250,10 @@ function render({ model, el }) {
   });
   sight.observe(el);
   document.addEventListener("visibilitychange", attend);
-  const renewal = setInterval(() => { if (isInSight && !document.hidden && !isBusy(model)) attend(); }, RENEWAL);
+  const renewal = setInterval(() => {
+    if (isGone(model)) leave();
+    else if (isInSight && !document.hidden && !isBusy(model)) attend();
+  }, RENEWAL);
   draw();
   greet();
   return () => {

@@ -95,6 +95,7 @@ function render({ model, el }) {
   }
 
   function send(message) {
+    if (isGone(model)) return leave();
     tell(message);
     root.setAttribute("aria-busy", "true");
     waiting ??= setTimeout(() => speak("The kernel is busy. This is done as soon as it is free."), PATIENCE);
@@ -275,9 +276,13 @@ function render({ model, el }) {
     if (text) speak(text, more);
   }
 
-  function greet() {
+  function leave() {
     root.hidden = true;
     el.classList.remove("vnb-live");
+  }
+
+  function greet() {
+    leave();
     tell({ do: "hello", view });
   }
 
@@ -293,7 +298,10 @@ function render({ model, el }) {
   model.on("msg:custom", onMessage);
   model.on("comm_live_update", greet);  // a kernel that was started anew does not answer
   const clock = setInterval(() => { for (const time of body.querySelectorAll("time")) time.textContent = ago(time.dateTime); }, 30000);
-  const stay = () => { if (!root.hidden && !isBusy(model)) tell({ do: "hello", view }); };
+  const stay = () => {
+    if (isGone(model)) leave();
+    else if (!root.hidden && !isBusy(model)) tell({ do: "hello", view });
+  };
   const renewal = setInterval(stay, RENEWAL);
   document.addEventListener("visibilitychange", stay);  // a page out of sight has slow clocks
   draw();

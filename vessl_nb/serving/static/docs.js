@@ -73,8 +73,9 @@ async function send() {
     const blob = await response.blob();
     const took = performance.now() - started;
     const type = response.headers.get("content-type") ?? "";
+    const version = response.headers.get("vessl-version");
     const facts = [`${response.status} ${response.statusText}`.trim(), `${took.toFixed(took < 100 ? 1 : 0)} ms`,
-      `${blob.size.toLocaleString("en")} bytes`, type];
+      `${blob.size.toLocaleString("en")} bytes`, type, version && `from ${version}`];
     say(facts.filter(Boolean).join(" · "), !response.ok);
     await show(blob, type);
   } catch (error) {
