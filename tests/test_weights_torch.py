@@ -10,6 +10,7 @@ import functools
 import json
 import subprocess
 import sys
+import types
 import warnings
 
 import pytest
@@ -514,3 +515,30 @@ def test_what_registering_leaves_behind_is_collected_in_peace():
 def test_a_tensor_without_memory_is_refused_as_torch_refuses_it():
     with pytest.raises(VesslError, match="ZeroTensor is not serializable"):
         vessl.register_model("weights", None, make_runner(), torch._efficientzerotensor(3))
+
+
+NAMED_AS_A_PART = """
+import sys, vessl_nb as vessl
+assert "torch" not in sys.modules
+print(vessl.load("net").run(1))
+"""
+
+
+def test_a_runner_that_names_something_as_torch_names_a_part_of_itself_loads_in_a_fresh_process():
+    parts = [sys.modules[f"torch.{name}"] for name in ("classes", "ops")]
+    assert types.ModuleType not in map(type, parts)  # else they would be pickled as any module is
+
+    class Runner(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            net = torch.nn.Linear(2, 2)
+            net.classes = net.ops = ["a", "b"]
+            return net
+
+        @staticmethod
+        def predict(model, data):
+            return model.classes[data]
+
+    vessl.register_model("net", None, Runner, {}, check=False)
+    done = subprocess.run([sys.executable, "-c", NAMED_AS_A_PART], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("b\n", "")

@@ -124,7 +124,12 @@ def _add_serve(added: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     served.add_argument("--host", default="127.0.0.1", help="where to listen; any but 127.0.0.1 asks for a token")
     served.add_argument("--port", type=int, default=8000, help="0 lets the system choose one (8000)")
     served.add_argument("--workers", type=int, default=1, metavar="N", help="processes that answer (1)")
-    served.add_argument("--token", help="what clients must know; made and shown where one is needed and none is given")
+    served.add_argument(
+        "--token",
+        default=os.environ.get("VESSL_NB_TOKEN"),
+        help="what clients must know; made and shown where one is needed and none is given. Others on this machine see "
+        "it among the processes: not so the environment variable VESSL_NB_TOKEN",
+    )
     served.add_argument("--queue", type=int, default=256, metavar="N", help="requests that may wait (256)")
     served.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds that a request may take (30)")
     served.set_defaults(command=_serve)

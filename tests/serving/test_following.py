@@ -202,6 +202,31 @@ def test_what_runs_goes_on_when_the_registry_cannot_be_read(own):
         wait_until(lambda: not get(server.url, "/metadata").json["following"]["problem"])
 
 
+def test_a_version_that_the_alias_has_left_before_it_was_loaded_never_answers(own):
+    class Slow(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            import time
+
+            time.sleep(4)
+            return 7.0
+
+        @staticmethod
+        def predict(model, data):
+            return {"sum": model, "version": model}
+
+    vessl.register_model("m", None, Slow, {}, check=False)
+    with serve("m:champion") as server:
+        with Watch(server.url, 1) as watch:
+            vessl.set_alias("m:3", "champion")
+            time.sleep(2)
+            vessl.set_alias("m:1", "champion")
+            time.sleep(5)
+        assert {version for *_, version in watch.answers} == {"m:1"}
+        assert "has left m:3" in server.logs()
+        assert len([process for process in processes_of(server) if process.is_running()]) == 3
+
+
 def test_a_number_is_served_whatever_aliases_do(own):
     with serve("m:1") as server:
         vessl.set_alias("m:2", "champion")

@@ -24,7 +24,7 @@ from vessl_nb.runner import RunnerBase
 from vessl_nb.serving.answering import make_writer
 from vessl_nb.serving.problems import Problem
 from vessl_nb.serving.reading import make_reader
-from vessl_nb.serving.trying import try_examples
+from vessl_nb.serving.trying import try_example
 from vessl_nb.values.encoding import encode, encode_loosely
 from vessl_nb.values.schema_seen import BASE64
 
@@ -145,7 +145,7 @@ def test_what_a_class_makes_of_its_fields_is_not_made_a_second_time():
 def test_a_typed_runner_answers_its_examples_and_they_are_shown_as_clients_send_and_get_them():
     sample = Flower(petals=[Petal(Size(1, 2))], Name="rose")
     example = {"input": encode(sample), "output": encode_loosely(Scored(Score=1.0))}
-    tried = try_examples(OfFlowers, None, make_writer(OfFlowers), [example])
+    tried = try_example(OfFlowers, None, make_writer(OfFlowers), example, "its example")
     assert tried.problem == ""
     [(given, got)] = tried.examples
     assert json.loads(bytes(got)) == {"Score": 1.0}

@@ -19,7 +19,7 @@ from vessl_nb.serving.pending import Pending
 from vessl_nb.serving.problems import MEDIA_TYPE
 from vessl_nb.serving.stem_process import StemProcess
 from vessl_nb.serving.wire import (
-    TRY_EXAMPLES,
+    TRY_EXAMPLE,
     Answer,
     AnswerReader,
     Slots,
@@ -58,6 +58,13 @@ class _Worker:
         self.stem = stem
         self.reader = AnswerReader()
         self.began = time.monotonic()
+        self.number = 0  # of the request that it is at, or was last
+        self.since = self.began  # when it was seen to be at that
+
+    def kill(self) -> None:
+        """End it, and the processes that the runner's code has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Crew:
@@ -135,14 +142,19 @@ class Crew:
         self._spawn(self._sweep())
 
     async def try_examples(self) -> Tried:
-        """Let a worker answer the stored examples."""
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        self.pending.put(TRY_EXAMPLES.encode(), b"", future.set_result)
-        answer = await future
-        if answer.content_type == _PROBLEM:
-            problem = msgspec.json.decode(answer.body)
-            return Tried(problem=f"Answering its examples failed: {problem['title']}. {problem['detail']}")
-        return msgspec.json.decode(answer.body, type=Tried)
+        """Let workers answer the stored examples, one after the other; each may take as long as a request."""
+        problem, shown = "", []
+        for place in range(self.loaded.examples):
+            future: asyncio.Future[Answer] = self._loop.create_future()
+            self.pending.put(TRY_EXAMPLE.encode(), b"%d" % place, future.set_result)
+            answer = await future
+            if answer.content_type == _PROBLEM:
+                said = msgspec.json.decode(answer.body)
+                return Tried(problem=f"Answering its examples failed: {said['title']}. {said['detail']}")
+            tried = msgspec.json.decode(answer.body, type=Tried)
+            problem = problem or tried.problem
+            shown += tried.examples
+        return Tried(problem=problem, examples=shown)
 
     def is_waiting(self, number: int) -> bool:
         """Tell whether no worker has come to a request yet."""
@@ -165,6 +177,7 @@ class Crew:
         ours.setblocking(False)
         worker = _Worker(place, pid, ours, stem)
         self._workers[place] = worker
+        self.pending.is_closed = False
         self._loop.add_reader(ours.fileno(), self._read, worker)
 
     async def _choose_stem(self) -> StemProcess:
@@ -182,7 +195,7 @@ class Crew:
         self._stems = [stem for stem in self._stems if stem not in over]
         for stem in over:  # what it has started besides workers, perhaps
             await stem.end()
-        stem = await StemProcess.start(self.reference, self._folder)
+        stem = await StemProcess.start(self.reference, self._folder, self._size)
         self._stems.append(stem)
         self.loaded = stem.loaded
         return stem
@@ -205,9 +218,12 @@ class Crew:
             return
         self._loop.remove_reader(worker.answers.fileno())
         worker.answers.close()
+        worker.kill()  # what it has started is left
         del self._workers[worker.place]
+        number = self._slots.read(worker.place)
         detail = "The process that was at this request ended before it was answered. Try again."
-        self.pending.fail(self._slots.read(worker.place), 503, "The request was lost", detail)
+        self.pending.fail(number, 503, "The request was lost", detail)
+        self.pending.forget(number)
         if self._is_ending:
             return
         self.restarts += 1
@@ -226,29 +242,38 @@ class Crew:
             try:
                 await self._hire(place)
             except Exception as error:  # noqa: BLE001  # a place that is given up would stay empty
+                self.pending.is_closed = not self._workers
                 pause = min(max(2 * pause, 0.1), _LONGEST_PAUSE)
                 log.error("No worker of %s could be made: %s Trying again in %.1f s", self.reference, error, pause)  # noqa: TRY400  # it says all
             else:
                 return
 
     async def _sweep(self) -> None:
-        """Answer what takes too long, and end the worker that is at it."""
+        """Answer what takes too long, and end workers that are at one request for too long.
+
+        That is from when the worker came to it: what waited for long is not the worker's fault, and to load the version
+        anew may take longer than to wait for it.
+        """
         while True:
             await asyncio.sleep(_SWEEP)
-            if not self.pending.late(time.monotonic()):
-                continue
-            for worker in list(self._workers.values()):
-                self._read(worker)  # the answer may have come while this process was at something else
-            for number in self.pending.late(time.monotonic()):
-                detail = f"It took longer than {self._timeout:g} s."
-                self.pending.fail(number, 504, "No answer in time", detail)
+            now = time.monotonic()
+            for worker in self._workers.values():
+                number = self._slots.read(worker.place)
+                if number != worker.number:
+                    worker.number, worker.since = number, now
+            if self.pending.late(now):
                 for worker in list(self._workers.values()):
-                    if self._slots.read(worker.place) == number:
-                        log.error("A request took longer than %g s; its worker is ended", self._timeout)
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(worker.pid, signal.SIGKILL)
-                        # Processes that it has started may hold its socket open.
-                        self._loop.call_later(_PARTING, self._lose, worker)
+                    self._read(worker)  # the answer may have come while this process was at something else
+                at = {worker.number for worker in self._workers.values()}
+                for number in self.pending.late(now):
+                    self.pending.time_out(number, is_at_worker=number in at)
+            for worker in list(self._workers.values()):
+                if self.pending.is_overdue(worker.number) and now - worker.since >= self._timeout:
+                    log.error("A request took longer than %g s; its worker is ended", self._timeout)
+                    self.pending.forget(worker.number)
+                    worker.kill()
+                    # Processes that it has started may hold its socket open.
+                    self._loop.call_later(_PARTING, self._lose, worker)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -274,6 +299,7 @@ class Crew:
         for worker in list(self._workers.values()):
             self._loop.remove_reader(worker.answers.fileno())
             worker.answers.close()
+            worker.kill()
         self._workers.clear()
         await asyncio.gather(*(stem.end() for stem in self._stems))
         self._workers_end.close()

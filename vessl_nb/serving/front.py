@@ -21,7 +21,7 @@ from vessl_nb.registry.version import Version
 from vessl_nb.serving.crew import Crew
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.orders import Tried
-from vessl_nb.serving.problems import CLIENT_CLOSED, Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, NOT_READY, Problem
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class Front:
         return Version.of(self._registry, *self._registry.resolve(self._reference))
 
     def _crew_of(self, version: Version) -> Crew:
+        version.manifest  # noqa: B018  # read while the registry is in reach: /metadata tells of it as long as it is served
         options = self.options
         reference = version.reference.partition("@")[0] + f"@{version.revision}"
         return Crew(reference, options.workers, options.queue, options.timeout, Path(self._folder.name))
@@ -142,13 +143,13 @@ class Front:
         self.renew_headers()
         self.is_ready = True
 
-    def full(self) -> bytes:
-        """Count a request that found the queue full, and give the problem document for it."""
+    def turn_away(self) -> bytes:
+        """Count a request that nobody takes, and give the problem document for it."""
         self.refused(503)
-        waiting = self.options.queue
-        return Problem(
-            503, "Too many requests are waiting", f"The queue holds {waiting}. Try again in a moment."
-        ).document()
+        if not self.crew.workers:
+            return NOT_READY.document()
+        detail = f"The queue holds {self.options.queue}. Try again in a moment."
+        return Problem(503, "Too many requests are waiting", detail).document()
 
     def refused(self, status: int) -> None:
         """Count a request that got to no worker."""
@@ -193,19 +194,22 @@ class Front:
     async def _take_over(self, version: Version) -> None:
         """Start workers of another version beside the present ones, and let them answer from then on if all is well."""
         crew = self._crew_of(version)
+        proving = asyncio.ensure_future(_prove(crew))
         try:
-            await crew.start()
-            tried = await crew.try_examples()
-        except VesslError as error:
-            tried = Tried(problem=error.what)
-        except BaseException:
-            await crew.end()
+            while not proving.done():
+                await asyncio.wait([proving], timeout=_FOLLOW)
+                if await self._has_left(version):
+                    log.info("%s has left %s, which does not take over any more", self.follows, version.reference)
+                    await _give_up(crew, proving)
+                    return
+        except BaseException:  # the end of the server
+            await _give_up(crew, proving)
             raise
-        problem = tried.problem
-        if problem:
+        tried = proving.result()
+        if tried.problem:
             await crew.end()
-            self.refused_version = Refused(version.reference, _as_told(problem), dt.datetime.now(dt.UTC))
-            log.error("%s now is %s, but it does not take over: %s", self.follows, version.reference, problem)
+            self.refused_version = Refused(version.reference, _as_told(tried.problem), dt.datetime.now(dt.UTC))
+            log.error("%s now is %s, but it does not take over: %s", self.follows, version.reference, tried.problem)
             return
         before, self.crew = self.crew, crew
         log.info("%s now is %s; %s finishes what it has", self.follows, version.reference, self.version.reference)
@@ -217,12 +221,34 @@ class Front:
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
 
+    async def _has_left(self, version: Version) -> bool:
+        """Tell whether the alias points elsewhere by now; where that cannot be read, it stays."""
+        try:
+            return not _same(await asyncio.to_thread(self._resolve), version)
+        except Exception:  # noqa: BLE001  # `follow` says why, if it lasts
+            return False
+
     async def stop(self) -> None:
         """End the workers, after they have answered what was accepted."""
         self.is_ready = False
         await asyncio.gather(self.crew.drain(), *self._draining, return_exceptions=True)
         with contextlib.suppress(OSError):
             self._folder.cleanup()
+
+
+async def _prove(crew: Crew) -> Tried:
+    """Start workers, and let them answer the stored examples."""
+    try:
+        await crew.start()
+        return await crew.try_examples()
+    except VesslError as error:
+        return Tried(problem=error.what)
+
+
+async def _give_up(crew: Crew, proving: asyncio.Future[Tried]) -> None:
+    proving.cancel()
+    await asyncio.wait([proving])
+    await crew.end()
 
 
 def leave_paths_out(text: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vessl_nb.serving.wire import Answer
 
 _JSON = b"application/json"
+_TRY_AGAIN = b"retry-after: 1\r\n"
 
 
 class _NoEvent:
@@ -83,7 +84,7 @@ class PredictProtocol(Connection):
         if int(headers.get(b"content-length", 0)) > limits.BODY:
             self.refuse(_too_large())
             return
-        if self._is_usual() and self._may_ask(headers):
+        if self._is_usual() and b"content-encoding" not in headers and self._may_ask(headers):
             parser, front = self.parser, self.front
             keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive() and not front.is_ending
             self.hot = _Hot(headers.get(b"content-type", b""), front.version_header, keep_alive=keep_alive)
@@ -144,13 +145,14 @@ class PredictProtocol(Connection):
         if hot.number:
             hot.crew = crew
         else:
-            self._write(503, PROBLEM_TYPE, self.front.full(), b"retry-after: 1\r\n")
+            self._write(503, PROBLEM_TYPE, self.front.turn_away(), _TRY_AGAIN)
 
     def _answer(self, answer: Answer) -> None:
         hot = self.hot
         assert hot is not None  # noqa: S101  # it is what was asked
         self.front.metrics_of(answer, time.monotonic() - hot.began)
-        self._write(answer.status, answer.content_type or _JSON, answer.body)
+        more = _TRY_AGAIN if answer.status == 503 else b""  # noqa: PLR2004  # its worker died
+        self._write(answer.status, answer.content_type or _JSON, answer.body, more)
 
     def _write(self, status: int, content_type: bytes, body: bytes, more: bytes = b"") -> None:
         hot = self.hot

@@ -16,6 +16,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         Whether the runner's own types say what it takes and gives.
     can_fork
         Whether workers can be forked from it.
+    examples
+        How many examples are stored with the version.
     kind, what, next_step
         The error, where there was one.
     """
@@ -24,6 +26,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     input_is_declared: bool = False
     output_is_declared: bool = False
     can_fork: bool = True
+    examples: int = 0
     kind: str = ""
     what: str = ""
     next_step: str = ""
@@ -49,7 +52,7 @@ class Forked(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says of the stored examples that it answered.
+    """What workers say of the stored examples that they answered.
 
     Attributes
     ----------

@@ -42,6 +42,11 @@ class Pending:
         How many there may be.
     timeout
         How long each may take, waiting included, in seconds.
+
+    Attributes
+    ----------
+    is_closed
+        Whether no more are taken in: there is nobody to answer them.
     """
 
     def __init__(self, asks: socket.socket, slots: Slots, capacity: int, timeout: float) -> None:
@@ -54,7 +59,9 @@ class Pending:
         self._unsent: dict[int, tuple[bytes, bytes | bytearray]] = {}
         self._gone: dict[int, bool] = {}  # whose client is gone, and whether their places are free
         self._free = 0
+        self._overdue: set[int] = set()
         self._number = 0
+        self.is_closed = False
 
     def __len__(self) -> int:
         """Count those that a worker is at, or will come to."""
@@ -82,7 +89,7 @@ class Pending:
         """
         count = len(self._requests)
         # Those that were withdrawn are only passed over once their turn comes: there is an end to them as well.
-        if count - self._free >= self._capacity or count >= 2 * self._capacity:
+        if count - self._free >= self._capacity or count >= 2 * self._capacity or self.is_closed:
             return 0
         return self.put(content_type, body, answered)
 
@@ -157,6 +164,7 @@ class Pending:
         """Give an answer to whom it is for."""
         request = self._requests.pop(answer.id, None)
         if request is None:  # the client was told that it took too long
+            self._overdue.discard(answer.id)
             return
         if self._gone and self._gone.pop(answer.id, False):
             self._free -= 1
@@ -174,6 +182,20 @@ class Pending:
         """List those that took too long."""
         # All have the same time, so the oldest come first.
         return [number for number, _ in takewhile(lambda item: item[1].deadline <= now, self._requests.items())]
+
+    def time_out(self, number: int, *, is_at_worker: bool) -> None:
+        """Answer one that took too long; a worker that is at it is not done with it by that."""
+        if is_at_worker:
+            self._overdue.add(number)
+        self.fail(number, 504, "No answer in time", f"It took longer than {self._timeout:g} s.")
+
+    def is_overdue(self, number: int) -> bool:
+        """Tell whether a worker is at one that nobody waits for any more."""
+        return number in self._overdue
+
+    def forget(self, number: int) -> None:
+        """Expect no answer to one any more: the worker that was at it is no more."""
+        self._overdue.discard(number)
 
     def end(self) -> None:
         """Send no more."""

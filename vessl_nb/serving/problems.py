@@ -46,6 +46,9 @@ class Problem(Exception):
         return msgspec.json.encode(said | self.members)
 
 
+NOT_READY = Problem(503, "Not ready", "No worker is there to answer at the moment.")
+
+
 def client_closed() -> Problem:
     """Give what is said of a request whose client is gone; who only sends no more, reads it."""
     detail = "Its client closed the connection, or its half of it, while the request waited for a worker. Keep it open."

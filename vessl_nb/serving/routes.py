@@ -18,7 +18,7 @@ from vessl_nb.serving import limits
 from vessl_nb.serving.access import OPEN_PATHS
 from vessl_nb.serving.description import metadata_of
 from vessl_nb.serving.metrics import Gauges
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem, client_closed, short
+from vessl_nb.serving.problems import MEDIA_TYPE, NOT_READY, Problem, client_closed, short
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from vessl_nb.serving.connection import Connection
     from vessl_nb.serving.front import Front
     from vessl_nb.serving.wire import Answer
+
+_TRY_AGAIN = {"retry-after": "1"}
 
 
 def make_app(front: Front) -> ASGIApp:
@@ -97,6 +99,11 @@ class _Pages:
     async def predict(self, request: Request) -> Response:
         """Answer as the short way does."""
         body = bytearray()
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            self._front.refused(415)
+            detail = f"The body is encoded as {short(encoding)}. Send it as it is."
+            raise Problem(415, "Unsupported content encoding", detail)
         try:
             async for part in request.stream():
                 body += part
@@ -111,7 +118,7 @@ class _Pages:
         began, version, crew = time.monotonic(), self._front.version.reference, self._front.crew
         number = crew.pending.ask(content_type, body, future.set_result)
         if not number:
-            return Response(self._front.full(), 503, {"retry-after": "1"}, MEDIA_TYPE)
+            return Response(self._front.turn_away(), 503, _TRY_AGAIN, MEDIA_TYPE)
         connection: Connection = request.scope["vessl_nb"]["connection"]
         leaving = asyncio.ensure_future(request.receive())  # after the body, only the client's end is still to come
         try:
@@ -126,7 +133,8 @@ class _Pages:
         answer = future.result()
         self._front.metrics_of(answer, time.monotonic() - began)
         kind = answer.content_type.decode() or "application/json"
-        return Response(answer.body, answer.status, {"vessl-version": version}, kind)
+        more = _TRY_AGAIN if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+        return Response(answer.body, answer.status, {"vessl-version": version, **more}, kind)
 
     async def live(self, _: Request) -> Response:
         return _json({"status": "live"})
@@ -135,7 +143,7 @@ class _Pages:
         front = self._front
         if front.is_ready and front.crew.workers:
             return _json({"status": "ready", "version": front.version.reference})
-        raise Problem(503, "Not ready", "No worker is there to answer at the moment.")
+        raise NOT_READY
 
     async def metadata(self, _: Request) -> Response:
         return _json(metadata_of(self._front))

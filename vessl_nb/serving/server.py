@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -21,7 +22,7 @@ from vessl_nb.serving.access import Access, is_local, make_token
 from vessl_nb.serving.front import Front
 from vessl_nb.serving.hot_path import PredictProtocol
 from vessl_nb.serving.limits import raise_open_files
-from vessl_nb.serving.log import write_log
+from vessl_nb.serving.log import write_log_aside
 from vessl_nb.serving.options import Listening, Options
 from vessl_nb.serving.routes import make_app
 
@@ -112,6 +113,8 @@ class _Server(uvicorn.Server):
         """Start the workers, and only then listen."""
         starting = asyncio.ensure_future(self._front.start())
         self._watch_parent()
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed, and this is not to outlive it
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         while not starting.done() and not self.should_exit:
             await asyncio.wait([starting], timeout=0.1)
         if not starting.done():
@@ -232,7 +235,7 @@ def main(said: int, parent: int, log_file: str) -> None:
         Where standard error goes; removed where the parent has ended, for nobody else knows of it.
     """
     caller = os.getppid()
-    write_log()
+    write_log_aside()
     for descriptor in (said, parent):
         os.set_inheritable(descriptor, False)
 

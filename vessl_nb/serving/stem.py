@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import io
 import logging
@@ -57,6 +58,7 @@ def main(control: int, reference: str) -> None:
         The version, with its revision.
     """
     write_log()
+    faulthandler.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What the runner prints is in the log at once, and not once more for each worker forked with it unwritten.
         sys.stdout.reconfigure(line_buffering=True)
@@ -68,24 +70,28 @@ def main(control: int, reference: str) -> None:
         with _ending_with(os.getppid()):
             responder, loaded = _load(reference)
     except BaseException as error:  # whatever the version's code raises is told, an exit as well
+        if not isinstance(error, VesslError) or error.__cause__ is not None:
+            log.exception("Loading %s failed", reference)  # at first: who is told ends this process
         front.send(msgspec.json.encode(_failure(error)))
-        if not isinstance(error, VesslError):
-            log.exception("Loading %s failed", reference)
         return
     # Else the first collection in a worker would write to every object, and none would be shared any more.
     gc.collect()
     gc.freeze()
+    workers: set[int] = set()
     try:
         front.send(msgspec.json.encode(loaded))
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers that end leave nothing behind
         while True:
             message, descriptors, _, _ = socket.recv_fds(front, _LARGEST, 3)
             if not message:
                 break
             fork = msgspec.json.decode(message, type=Fork)
-            _make_worker(responder, front, fork.place, descriptors, can_fork=loaded.can_fork)
+            workers = {worker for worker in workers if os.waitpid(worker, os.WNOHANG) == (0, 0)}
+            workers |= _make_worker(responder, front, fork.place, descriptors, can_fork=loaded.can_fork)
     finally:
         # Nobody is there to hear a worker that still is at something.
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(worker, signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
 
 
@@ -113,6 +119,7 @@ def _load(reference: str) -> tuple[Responder, Loaded]:
         input_is_declared=is_declared(given, examples),
         output_is_declared=find_declaration(got, "output") is not None,
         can_fork=_can_fork(),
+        examples=len(examples),
     )
     return Responder(runner, model, read, make_writer(runner), examples), loaded
 
@@ -137,7 +144,8 @@ def _rest_openmp() -> None:
 
 def _make_worker(
     responder: Responder, front: socket.socket, place: int, descriptors: list[int], *, can_fork: bool
-) -> None:
+) -> set[int]:
+    """Make a worker, and give its process; none where it is this one, or could not be made."""
     asks, answers, slots = descriptors
     try:
         pid = os.fork() if can_fork else 0
@@ -147,11 +155,15 @@ def _make_worker(
     if pid != 0:
         for descriptor in descriptors:
             os.close(descriptor)
-        if pid > 0:
-            front.send(msgspec.json.encode(Forked(pid)))
-        return
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the runner may start processes
-    if not can_fork:
+        if pid < 0:
+            return set()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpgid(pid, pid)  # here as well, so that it is done before anybody is told of it
+        front.send(msgspec.json.encode(Forked(pid)))
+        return {pid}
+    if can_fork:
+        os.setpgid(0, 0)  # what the runner starts ends with its worker
+    else:
         front.send(msgspec.json.encode(Forked(os.getpid())))
     try:
         _draw_anew()
@@ -162,6 +174,7 @@ def _make_worker(
         end_process()
     if can_fork:
         end_process()
+    return set()
 
 
 def _draw_anew() -> None:

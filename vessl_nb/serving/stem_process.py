@@ -36,8 +36,18 @@ class StemProcess:
         self.turn = asyncio.Lock()
 
     @classmethod
-    async def start(cls, reference: str, folder: Path) -> StemProcess:
-        """Start the process, and wait until it has loaded; CannotServe where it cannot."""
+    async def start(cls, reference: str, folder: Path, workers: int) -> StemProcess:
+        """Start the process, and wait until it has loaded; CannotServe where it cannot.
+
+        Parameters
+        ----------
+        reference
+            The version, with its revision.
+        folder
+            Its working directory.
+        workers
+            How many workers there are to be, who share the processors.
+        """
         ours, theirs = packet_pair()
         ours.setblocking(False)
         script = f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r})"
@@ -50,7 +60,7 @@ class StemProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=folder,
-                env=os.environ | _named_folders(),
+                env=_threads(workers) | os.environ | _named_folders(),
                 start_new_session=True,  # Ctrl-C is the front's to hear, and all of it can be ended together
             )
         stem = cls(process, ours)
@@ -117,6 +127,14 @@ class StemProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
+
+
+def _threads(workers: int) -> dict[str, str]:
+    """Share the processors among several workers: each would compute with as many threads as there are processors."""
+    if workers == 1:
+        return {}
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"OMP_NUM_THREADS": str(max(1, processors // workers))}
 
 
 def _named_folders() -> dict[str, str]:

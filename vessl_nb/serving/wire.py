@@ -39,8 +39,10 @@ milliseconds, where a client asks again as soon as it has its answer."""
 _SOON = 2e-4
 """A worker waits awake only where the ask before came within these seconds: else it would burn time for nothing."""
 
-TRY_EXAMPLES = "\0examples"
-"""The content type of the front's own ask: answer the stored examples, and hold them against what is stored.
+TRY_EXAMPLE = "\0example"
+"""The content type of the front's own ask: answer a stored example, and hold the answer against what is stored.
+
+The body is its number, from 0.
 
 No header can hold its first character, so no client can ask this.
 """
@@ -268,6 +270,10 @@ class Slots:
         """Tell at which ask a worker was last; 0 for none."""
         number: int = _SLOT.unpack_from(self._memory, worker * _SLOT.size)[0]
         return number
+
+    def leave(self, worker: int) -> None:
+        """Note that a worker is at none, where it does not answer the last one."""
+        _SLOT.pack_into(self._memory, worker * _SLOT.size, 0)
 
     def withdraw(self, ask: int) -> None:
         """Note that nobody waits for the answer to an ask any more."""

@@ -18,8 +18,8 @@ import msgspec
 
 from vessl_nb.runner import STAGES
 from vessl_nb.serving.problems import CLIENT_CLOSED, MEDIA_TYPE, Problem
-from vessl_nb.serving.trying import try_examples
-from vessl_nb.serving.wire import TRY_EXAMPLES, Answer, AskReader, pack_answer
+from vessl_nb.serving.trying import try_example
+from vessl_nb.serving.wire import TRY_EXAMPLE, Answer, AskReader, pack_answer
 
 if TYPE_CHECKING:
     import socket
@@ -74,8 +74,10 @@ class Responder:
         content_type, body
             What the client sent.
         """
-        if content_type == TRY_EXAMPLES:
-            tried = try_examples(self._runner, self._model, self._write, self._examples)
+        if content_type == TRY_EXAMPLE:
+            place = int(bytes(body))
+            which = "its example" if len(self._examples) == 1 else f"example {place + 1}"
+            tried = try_example(self._runner, self._model, self._write, self._examples[place], which)
             return Answer(number, 200, "", b"", msgspec.json.encode(tried), _NO_TIME)
         runner, clock = self._runner, time.perf_counter
         stage = ""
@@ -137,16 +139,19 @@ def work(responder: Responder, asks: socket.socket, answers: socket.socket, slot
     for end in (asks, answers):  # a process that the runner forks would hold them open when this one is no more
         os.register_at_fork(after_in_child=end.close)
     while (ask := reader.next()) is not None:
-        if time.monotonic() <= ask.deadline:  # else the client has been told so
-            if slots.is_withdrawn(ask.id):
-                answer = pack_answer(Answer(ask.id, CLIENT_CLOSED, "", b"", b"", _NO_TIME))  # only the front hears it
-            else:
-                answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
-            try:
-                answers.sendall(answer)
-            except OSError:
-                return  # the front is no more
-            del answer
+        if time.monotonic() > ask.deadline:
+            slots.leave(place)  # the client has been told so
+            del ask
+            continue
+        if slots.is_withdrawn(ask.id):
+            answer = pack_answer(Answer(ask.id, CLIENT_CLOSED, "", b"", b"", _NO_TIME))  # only the front hears it
+        else:
+            answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
+        try:
+            answers.sendall(answer)
+        except OSError:
+            return  # the front is no more
+        del answer
         del ask  # a large body is not kept until the next one comes
 
 

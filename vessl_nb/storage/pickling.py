@@ -15,10 +15,11 @@ from collections import deque
 from contextlib import contextmanager
 from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase, TextIOWrapper
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cloudpickle
+from cloudpickle.cloudpickle import subimport
 
 from vessl_nb.storage import restore
 from vessl_nb.storage.blobs import Later
@@ -68,6 +69,17 @@ def _has_names(tensor: Any) -> bool:
 def _bytes_of(untyped: Any) -> memoryview:
     torch = sys.modules["torch"]
     return memoryview(torch.empty(0, dtype=torch.uint8).set_(untyped.cpu()).numpy())
+
+
+def _reduce_module(module: ModuleType) -> Any:
+    """Let an imported module of a subclass, such as ``torch.classes``, go by its name, as cloudpickle lets plain ones.
+
+    Cloudpickle knows modules by their exact type, and takes along every submodule whose name a function mentions, even
+    where it names an attribute of something else.
+    """
+    if type(module) is not ModuleType and sys.modules.get(module.__name__) is module:
+        return subimport, (module.__name__,)
+    return NotImplemented
 
 
 class _Pieces:
@@ -199,8 +211,10 @@ class BufferPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle s
             if isinstance(obj, _Storage):
                 return restore.torch_storage, (self._buffer_of(obj.untyped), str(obj.untyped.device))
         reduced = super().reducer_override(obj)
+        if isinstance(obj, ModuleType):
+            reduced = _reduce_module(obj)
         # Functions and classes go by name or by value, each as it is.
-        if reduced is NotImplemented and not isinstance(obj, type | FunctionType | TextIOWrapper):
+        elif reduced is NotImplemented and not isinstance(obj, type | FunctionType | TextIOWrapper):
             self.plain.add(type(obj))
         return reduced
 
