@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -139,6 +140,14 @@ def test_a_client_cannot_ask_what_only_the_server_asks(obedient):
     for kind in ("application/x-vessl-examples", "examples", "\0examples"):
         reply = ask(obedient.url, request(b"{}", headers={"content-type": kind}))
         assert b'"problem"' not in reply.body
+
+
+def test_an_encoded_body_is_415_whatever_the_runner_takes(serve_from_shelf):
+    for name in ("adder", "bytes"):
+        body = gzip.compress(b'{"x": [1.0]}')
+        reply = ask(serve_from_shelf(name).url, request(body, headers={"content-encoding": "gzip"}))
+        assert is_problem(reply, 415)
+        assert "gzip" in reply.json["detail"]
 
 
 def test_a_form_or_nothing_at_all_is_no_file(serve_from_shelf):

@@ -16,6 +16,8 @@ import pytest
 from http_socket import get, post
 from server_processes import alive, at, wait_until
 
+import vessl_nb as vessl
+
 COMMAND = Path(sys.executable).parent / "vessl-nb"
 
 
@@ -41,7 +43,9 @@ def refused(shelf, *arguments):
     return done.stderr
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, 0)]
+)
 def test_it_says_where_it_answers_and_ends_when_it_is_told(shelf, number, status):
     with command(shelf, "adder:champion", "--port", "0", "--workers", "2") as (running, said):
         url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
@@ -70,3 +74,41 @@ def test_what_does_not_work_is_said_in_a_line_or_two(shelf):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert port in refused(shelf, "adder", "--port", port)
+
+
+def test_a_token_from_the_environment_is_seen_by_nobody_among_the_processes(shelf, monkeypatch):
+    monkeypatch.setenv("VESSL_NB_TOKEN", "from outside")
+    with command(shelf, "adder", "--port", "0") as (running, said):
+        url = re.search(r"http://[\d.]+:\d+", said)[0]
+        assert post(url, {"x": [1]}).status == 401
+        assert post(url, {"x": [1]}, headers={"authorization": "Bearer from outside"}).status == 200
+        processes = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
+        assert not [process for process in processes if "outside" in " ".join(process.cmdline())]
+
+
+def test_a_log_that_nobody_reads_holds_up_only_whom_it_must(shelf):
+    with command(shelf, "obedient", "--port", "0", "--timeout", "1") as (running, said):
+        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        for _ in range(3):  # more than the pipes hold
+            assert post(url, {"do": "print", "lines": 2000}).status == 504
+            assert get(url, "/health/live").status == 200
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.wait(10) == -signal.SIGTERM
+
+
+def test_the_log_says_where_loading_failed(tmp_path):
+    class Broken(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            raise ValueError("no weights here")
+
+        @staticmethod
+        def predict(model, data):
+            return data
+
+    with at(tmp_path):
+        vessl.register_model("broken", None, Broken, {}, check=False)
+        done = subprocess.run([COMMAND, "serve", "broken", "--port", "0"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no weights here" in done.stderr.splitlines()[-2]
+    assert 'raise ValueError("no weights here")' in done.stderr

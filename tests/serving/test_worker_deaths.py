@@ -14,9 +14,11 @@ import time
 
 import psutil
 import pytest
-from http_socket import Clients, Talk, is_problem, post, request
+from http_socket import Clients, Talk, get, is_problem, post, request
+from served_runners import make_adder
 from server_processes import alive, at, processes_of, wait_until
 
+import vessl_nb as vessl
 from vessl_nb.errors import CannotServe
 from vessl_nb.serving.launch import serve
 
@@ -181,8 +183,6 @@ def test_nothing_is_left_when_the_front_is_killed(serve_from_shelf, reference):
 def test_nothing_is_left_when_the_front_ends_while_a_version_loads(tmp_path, number):
     from served_runners import make_crashing
 
-    import vessl_nb as vessl
-
     with at(tmp_path):
         vessl.register_model("slow", None, make_crashing("sleep"), {}, check=False)
         script = "import vessl_nb.serving.launch as l; l.serve('slow')"
@@ -201,8 +201,6 @@ def test_nothing_is_left_when_the_front_ends_while_a_version_loads(tmp_path, num
 @pytest.mark.parametrize("how", ["raise", "exit", "end"])
 def test_a_version_that_does_not_load_is_refused_in_words(tmp_path, how):
     from served_runners import make_crashing
-
-    import vessl_nb as vessl
 
     with at(tmp_path):
         vessl.register_model("crashing", None, make_crashing(how), {}, check=False)
@@ -249,9 +247,67 @@ def test_a_second_interrupt_ends_a_server_at_once(serve_from_shelf):
         wait_until(lambda: not alive(processes), 3)
 
 
+def test_what_a_runner_has_started_ends_with_its_worker(serve_from_shelf):
+    server = serve_from_shelf("obedient", timeout=1)
+    before = len(alive(processes_of(server)))
+    assert post(server.url, {"do": "fork", "seconds": 60}).status == 200
+    assert len(alive(processes_of(server))) == before + 1
+    assert is_problem(post(server.url, {"do": "sleep", "seconds": 60}), 504)
+    wait_until(lambda: len(alive(processes_of(server))) == before)
+    assert post(server.url, {"do": "fork", "seconds": 60}).status == 200
+    server.stop()
+    assert not alive(processes_of(server) if server.is_running else [])
+
+
+def test_requests_that_waited_too_long_do_not_cost_the_worker_that_comes_to_them(serve_from_shelf):
+    server = serve_from_shelf("obedient", timeout=1.5)
+    asked = request(json.dumps({"do": "sleep", "seconds": 0.6}).encode())
+    with contextlib.ExitStack() as stack:
+        talks = [stack.enter_context(Talk(server.url)) for _ in range(5)]
+        for talk in talks:
+            talk.send(asked)
+        assert [talk.reply().status for talk in talks] == [200, 200, 504, 504, 504]
+    assert post(server.url, {}).status == 200
+    assert server.metadata()["server"]["restarts"] == 0
+
+
+def test_where_no_worker_can_be_made_requests_are_refused_at_once(tmp_path):
+    with at(tmp_path):
+        vessl.register_model("m", None, make_adder(), 0.0, sample={"x": [1.0]}, check=False)
+        with serve("m", timeout=20) as server:
+            (tmp_path / "registry").rename(tmp_path / "elsewhere")
+            (stem,) = psutil.Process(server._process.pid).children()
+            stem.kill()
+            for worker in stem.children():
+                worker.kill()
+            wait_until(lambda: get(server.url, "/health/ready").status == 503)
+            wait_until(lambda: post(server.url, {"x": [1]}).headers.get("retry-after"), 30)
+            began = time.monotonic()
+            assert is_problem(post(server.url, {"x": [1]}), 503)
+            assert time.monotonic() - began < 5
+            assert get(server.url, "/metadata").status == 200
+            (tmp_path / "elsewhere").rename(tmp_path / "registry")
+            wait_until(lambda: post(server.url, {"x": [1]}).status == 200, 30)
+
+
+def test_several_workers_share_the_processors(tmp_path):
+    class Threads(vessl.RunnerBase):
+        @staticmethod
+        def predict(model, data):
+            import os
+
+            return dict(os.environ).get("OMP_" + "NUM_THREADS")
+
+    processors = len(os.sched_getaffinity(0))
+    with at(tmp_path):
+        vessl.register_model("threads", None, Threads, {}, check=False)
+        for workers, threads in ((1, os.environ.get("OMP_NUM_THREADS")), (processors, "1")):
+            with serve("threads", workers=workers) as server:
+                assert post(server.url, {}).json == threads
+
+
 def test_workers_share_the_weights(tmp_path):
     torch = pytest.importorskip("torch")
-    import vessl_nb as vessl
 
     class Net(vessl.RunnerBase):
         @staticmethod
@@ -271,7 +327,6 @@ def test_workers_share_the_weights(tmp_path):
 
 
 def test_workers_share_a_model_of_many_objects_though_they_collect_garbage(tmp_path):
-    import vessl_nb as vessl
 
     class Tables(vessl.RunnerBase):
         @staticmethod
@@ -293,7 +348,6 @@ def test_workers_share_a_model_of_many_objects_though_they_collect_garbage(tmp_p
 
 def test_a_network_that_was_used_while_it_loaded_answers_in_forked_workers(tmp_path):
     torch = pytest.importorskip("torch")
-    import vessl_nb as vessl
 
     class Warm(vessl.RunnerBase):
         @staticmethod

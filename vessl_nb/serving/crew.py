@@ -242,7 +242,8 @@ class Crew:
             try:
                 await self._hire(place)
             except Exception as error:  # noqa: BLE001  # a place that is given up would stay empty
-                self.pending.is_closed = not self._workers
+                if not self._workers:
+                    self.pending.close()
                 pause = min(max(2 * pause, 0.1), _LONGEST_PAUSE)
                 log.error("No worker of %s could be made: %s Trying again in %.1f s", self.reference, error, pause)  # noqa: TRY400  # it says all
             else:

@@ -8,7 +8,7 @@ import time
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem
+from vessl_nb.serving.problems import MEDIA_TYPE, NOT_READY, Problem
 from vessl_nb.serving.wire import INLINE, Answer, pack_ask, send_in_file
 
 if TYPE_CHECKING:
@@ -196,6 +196,13 @@ class Pending:
     def forget(self, number: int) -> None:
         """Expect no answer to one any more: the worker that was at it is no more."""
         self._overdue.discard(number)
+
+    def close(self) -> None:
+        """Take no more in, and answer those that wait: there is no worker, and none can be made."""
+        self.is_closed = True
+        for number in list(self._requests):
+            self._slots.withdraw(number)
+            self.fail(number, 503, NOT_READY.title, NOT_READY.detail)
 
     def end(self) -> None:
         """Send no more."""
