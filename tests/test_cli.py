@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pydantic
 import pytest
 from shell_command import COMMAND, fails, run, says
 
@@ -299,6 +300,19 @@ class TestRun:
             step,
         ]
         assert fails("run", "iris", "--input", str(tmp_path)) == [f"'{tmp_path}' cannot be read: Is a directory.", step]
+
+    def test_a_typed_runner_gets_an_instance_as_from_a_server(self):
+        class Flower(pydantic.BaseModel):
+            sepal: float
+
+        class Typed(vessl.RunnerBase[Flower, float]):
+            @staticmethod
+            def predict(model, data):
+                return data.sepal * 2
+
+        vessl.register_model("typed", None, Typed, {}, sample=Flower(sepal=1.5), check=False)
+        assert says("run", "typed", "--input", "-", given='{"sepal": 2}') == "4.0\n"
+        assert "takes: /sepal is missing" in fails("run", "typed", "--input", "-", given='{"petal": 2}')[0]
 
     def test_a_stage_that_fails(self, iris):
         assert fails("run", "iris", "--input", "-", given="[]")[0] == "Iris.predict raised ValueError: no x"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vessl_nb.capture.declared_types import declared_types
 from vessl_nb.capture.instances import decode_input
 from vessl_nb.errors import CheckFailed, Damaged, InvalidArgument, NotFound
 from vessl_nb.faces.check import check_text
@@ -31,6 +32,8 @@ from vessl_nb.values.sent import as_sent
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from vessl_nb.loading import LoadedModel
 
 _MOST_CHARACTERS = 80  # of an example, for each of its sides
 
@@ -90,8 +93,7 @@ def run_version(chosen: Namespace) -> None:
     given = _read_json(chosen.input)
     with contextlib.redirect_stdout(sys.stderr):  # what the model prints is no part of the answer
         model = load(chosen.reference)
-        # What `show` or a manifest says of an example can be sent again.
-        answer = model.run(decode_input(model.runner, given))
+        answer = model.run(_data_of(model, given))
     sent = msgspec.json.encode(as_sent(answer, "answer"))  # as a server answers
     _say(msgspec.json.format(sent, indent=0).decode())
 
@@ -178,6 +180,25 @@ def _read_json(path: str) -> Any:
         raise InvalidArgument(
             f"{name} is no JSON: {error}.", 'It must hold one JSON value, such as {"x": [1, 2]}.'
         ) from None
+
+
+def _data_of(model: LoadedModel, given: Any) -> Any:
+    """Make of JSON what a runner takes: an instance of the type that it declares, as a server does."""
+    from vessl_nb.serving.declared import adapter_of  # noqa: PLC0415  # no other command needs it
+    from vessl_nb.serving.problems import Problem  # noqa: PLC0415  # as above
+    from vessl_nb.serving.reading import make_reader  # noqa: PLC0415  # as above
+
+    is_encoded = isinstance(given, dict) and "$type" in given  # as `show` or a manifest says of an example
+    if is_encoded or adapter_of(declared_types(model.runner)[0]) is None:
+        return decode_input(model.runner, given)
+    version = model.version
+    read = make_reader(model.runner, version.signature, [example["input"] for example in version.examples])
+    try:
+        return read("application/json", msgspec.json.encode(given))
+    except Problem as refusal:
+        errors = [f"{error['pointer'] or 'the whole'} {error['detail']}" for error in refusal.members.get("errors", [])]
+        words = "; ".join(errors) or refusal.detail
+        raise InvalidArgument(f"The input is not what {version.reference} takes: {words}") from None
 
 
 def _shortened(value: Any) -> str:
