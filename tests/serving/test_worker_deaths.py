@@ -260,8 +260,8 @@ def test_what_a_runner_has_started_ends_with_its_worker(serve_from_shelf):
 
 
 def test_requests_that_waited_too_long_do_not_cost_the_worker_that_comes_to_them(serve_from_shelf):
-    server = serve_from_shelf("obedient", timeout=1.5)
-    asked = request(json.dumps({"do": "sleep", "seconds": 0.6}).encode())
+    server = serve_from_shelf("obedient", timeout=3)
+    asked = request(json.dumps({"do": "sleep", "seconds": 1.2}).encode())
     with contextlib.ExitStack() as stack:
         talks = [stack.enter_context(Talk(server.url)) for _ in range(5)]
         for talk in talks:
