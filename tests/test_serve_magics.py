@@ -76,7 +76,7 @@ class TestServe:
             except OSError:  # somebody else has it, which does as well
                 pass
             ran = registered.run("%vessl_serve iris")
-        assert ran.text.startswith(f"Port 8000 is taken: it is at {ran.value.url}.\nOut[")
+        assert ran.text.startswith(f"Port 8000 is taken: the server is at {ran.value.url}.\nOut[")
         assert not ran.value.url.endswith(":8000")
 
     def test_a_port_that_was_asked_for_and_is_taken_is_an_error_of_two_lines(self, registered):

@@ -276,10 +276,8 @@ def test_where_no_worker_can_be_made_requests_are_refused_at_once(tmp_path):
         vessl.register_model("m", None, make_adder(), 0.0, sample={"x": [1.0]}, check=False)
         with serve("m", timeout=20) as server:
             (tmp_path / "registry").rename(tmp_path / "elsewhere")
-            (stem,) = psutil.Process(server._process.pid).children()
-            stem.kill()
-            for worker in stem.children():
-                worker.kill()
+            for process in psutil.Process(server._process.pid).children(recursive=True):
+                process.kill()
             wait_until(lambda: get(server.url, "/health/ready").status == 503)
             wait_until(lambda: post(server.url, {"x": [1]}).headers.get("retry-after"), 30)
             began = time.monotonic()
