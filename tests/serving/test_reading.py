@@ -276,6 +276,7 @@ def test_a_column_that_one_sample_lacked_may_be_left_out():
         (b"", "empty"),
         (b" \n", "empty"),
         (b"{", "ends, after 1 byte"),
+        (rb'["\ud800"]', "half of one character"),
         (b'{"x": [1,\n 2,]}', "line 2, column 4"),
         (b"{'x': 1}", "line 1, column 2"),
         (b'{"x": [1]} more', "trailing characters"),

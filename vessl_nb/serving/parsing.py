@@ -15,6 +15,7 @@ _decode = msgspec.json.Decoder().decode
 _TITLE = "Malformed body"
 _NEXT_STEP = "Mend it there, and send it again."
 _PLACE = re.compile(r" \(byte (\d+)\)$")
+_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?=[^\\])")
 _NO_NUMBERS = (b"NaN", b"Infinity", b"-Infinity")
 
 
@@ -46,6 +47,8 @@ def _no_json(body: bytes, error: Exception) -> Problem:  # noqa: PLR0911  # one 
         where = f", at {said.rpartition(' at ')[2]}" if " - at " in said else ""
         what = "an integer of too many digits" if said.startswith("Integer") else "a number that is too large"
         return Problem(400, _TITLE, f"The body has {what}{where}. Send it as text.")
+    if "truncated" in said and _HALF.search(body):  # to msgspec the other half would be what is missing
+        return Problem(400, _TITLE, r"The body is not JSON: \ud800, or the like, is half of one character. Send both.")
     if "truncated" in said:
         return Problem(
             400,
