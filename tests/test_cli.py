@@ -9,11 +9,11 @@ import subprocess
 import time
 from pathlib import Path
 
-import pydantic
 import pytest
 from shell_command import COMMAND, fails, run, says
 
 import vessl_nb as vessl
+from vessl_nb.registry.version import find_version
 from vessl_nb.runner import TorchRunner
 from vessl_nb.values.secrets import mask_secrets
 
@@ -38,6 +38,20 @@ class Iris(vessl.RunnerBase):
                 import numpy
                 return numpy.arange(size)
         raise ValueError("no x")
+"""
+
+
+TYPED_CELL = """
+import pydantic
+import vessl_nb as vessl
+
+class Flower(pydantic.BaseModel):
+    sepal: float
+
+class Typed(vessl.RunnerBase[list[Flower], float]):
+    @staticmethod
+    def predict(model, data):
+        return sum(flower.sepal for flower in data) * 2
 """
 
 
@@ -301,18 +315,14 @@ class TestRun:
         ]
         assert fails("run", "iris", "--input", str(tmp_path)) == [f"'{tmp_path}' cannot be read: Is a directory.", step]
 
-    def test_a_typed_runner_gets_an_instance_as_from_a_server(self):
-        class Flower(pydantic.BaseModel):
-            sepal: float
-
-        class Typed(vessl.RunnerBase[Flower, float]):
-            @staticmethod
-            def predict(model, data):
-                return data.sepal * 2
-
-        vessl.register_model("typed", None, Typed, {}, sample=Flower(sepal=1.5), check=False)
-        assert says("run", "typed", "--input", "-", given='{"sepal": 2}') == "4.0\n"
-        assert "takes: /sepal is missing" in fails("run", "typed", "--input", "-", given='{"petal": 2}')[0]
+    def test_a_typed_runner_gets_an_instance_as_from_a_server(self, tmp_path):
+        variables = written(tmp_path, TYPED_CELL)
+        flowers = [[variables["Flower"](sepal=1.5)]]  # one sample: a list of one
+        vessl.register_model("typed", None, variables["Typed"], {}, sample=flowers, check=False)
+        assert says("run", "typed", "--input", "-", given='[{"sepal": 2}]') == "4.0\n"
+        stored = json.dumps(find_version("typed").examples[0]["input"])
+        assert says("run", "typed", "--input", "-", given=stored) == "3.0\n"
+        assert "takes: /0/sepal is missing" in fails("run", "typed", "--input", "-", given='[{"petal": 2}]')[0]
 
     def test_a_stage_that_fails(self, iris):
         assert fails("run", "iris", "--input", "-", given="[]")[0] == "Iris.predict raised ValueError: no x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 import vessl_nb
+from vessl_nb.capture.generated import own_members
 
 RUNNERS = {
     "a function and a constant": (
@@ -636,3 +638,21 @@ def test_of_a_class_held_while_its_module_was_changed_and_loaded_again_it_is_sai
     )
     assert said.startswith("1001 [")
     assert "The source of Tool.go was not found." in said
+
+
+def test_what_a_named_tuple_was_given_by_hand_is_told_whenever_garbage_is_collected():
+    from typing import NamedTuple
+
+    class Pair(NamedTuple):
+        a: int
+
+        def total(self):
+            return self.a
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        found = [own_members(Pair).keys() for _ in range(300)]
+    finally:
+        gc.set_threshold(*threshold)
+    assert all("total" in names and "_make" not in names for names in found)

@@ -188,14 +188,15 @@ def _data_of(model: LoadedModel, given: Any) -> Any:
     from vessl_nb.serving.problems import Problem  # noqa: PLC0415  # as above
     from vessl_nb.serving.reading import make_reader  # noqa: PLC0415  # as above
 
-    is_encoded = isinstance(given, dict) and "$type" in given  # as `show` or a manifest says of an example
-    if is_encoded or adapter_of(declared_types(model.runner)[0]) is None:
+    if adapter_of(declared_types(model.runner)[0]) is None:
         return decode_input(model.runner, given)
-    version = model.version
+    version, body = model.version, msgspec.json.encode(given)
     read = make_reader(model.runner, version.signature, [example["input"] for example in version.examples])
     try:
-        return read("application/json", msgspec.json.encode(given))
+        return read("application/json", body)
     except Problem as refusal:
+        if b'"$type"' in body:  # as `show` or a manifest says of an example
+            return decode_input(model.runner, given)
         errors = [f"{error['pointer'] or 'the whole'} {error['detail']}" for error in refusal.members.get("errors", [])]
         words = "; ".join(errors) or refusal.detail
         raise InvalidArgument(f"The input is not what {version.reference} takes: {words}") from None

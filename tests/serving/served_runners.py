@@ -50,6 +50,9 @@ def make_obedient() -> type:  # noqa: C901  # one branch for each deed
                 os.kill(os.getpid(), signal.SIGKILL)
             if do == "sleep":
                 time.sleep(data["seconds"])
+            if do == "leave its group":
+                os.setpgid(0, os.getppid())
+                time.sleep(60)
             if do == "touch":
                 with open(data["path"], "x"):  # noqa: PTH123  # it imports nothing more
                     pass

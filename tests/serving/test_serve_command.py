@@ -96,6 +96,21 @@ def test_a_log_that_nobody_reads_holds_up_only_whom_it_must(shelf):
         assert running.wait(10) == -signal.SIGTERM
 
 
+def test_the_log_has_a_line_for_each_thing_whole_at_the_end_and_nowhere_where_it_was_closed(shelf):
+    with command(shelf, "obedient", "--port", "0") as (running, said):
+        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        assert post(url, {"do": "end"}).status == 503
+        os.kill(running.pid, signal.SIGTERM)
+        lines = running.communicate(timeout=20)[1].splitlines()
+    expected = r"[\d-]{10} [\d:,]{12} ERROR A worker of obedient:1@1 \(process \d+\) ended after [\d.]+ s; another one takes its place"
+    assert [line for line in lines if re.fullmatch(expected, line)] == lines
+    shell = f"exec {COMMAND} serve obedient --port 0 2>&-"
+    with at(shelf), subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE, text=True) as running:
+        url = re.search(r"http://127\.0\.0\.1:\d+", running.stdout.readline())[0]
+        assert [post(url, {"do": do}).status for do in ("", "end", "", "end", "")] == [200, 503, 200, 503, 200]
+        running.terminate()
+
+
 def test_the_log_says_where_loading_failed(tmp_path):
     class Broken(vessl.RunnerBase):
         @staticmethod

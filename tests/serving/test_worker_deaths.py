@@ -259,6 +259,13 @@ def test_what_a_runner_has_started_ends_with_its_worker(serve_from_shelf):
     assert not alive(processes_of(server) if server.is_running else [])
 
 
+def test_a_runner_that_left_its_group_of_processes_is_ended_all_the_same(serve_from_shelf):
+    server = serve_from_shelf("obedient", timeout=1)
+    before = workers_of(server)
+    assert is_problem(post(server.url, {"do": "leave its group"}), 504)
+    wait_until(lambda: not alive(before))
+
+
 def test_requests_that_waited_too_long_do_not_cost_the_worker_that_comes_to_them(serve_from_shelf):
     server = serve_from_shelf("obedient", timeout=3)
     asked = request(json.dumps({"do": "sleep", "seconds": 1.2}).encode())

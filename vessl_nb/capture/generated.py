@@ -31,7 +31,8 @@ def own_members(cls: type) -> dict[str, Any]:
     if "__dataclass_fields__" in members:
         return {name: value for name, value in members.items() if not _is_by_dataclass(name, value)}
     if is_named_tuple(cls):
-        plain = vars(collections.namedtuple(cls.__name__, cls._fields))  # type: ignore[attr-defined]  # noqa: PYI024
+        twin = collections.namedtuple(cls.__name__, cls._fields)  # type: ignore[attr-defined, misc]  # noqa: PYI024
+        plain = set(vars(twin))  # of a name of its own: a class that nothing holds is emptied when garbage is collected
         return {name: value for name, value in members.items() if name not in plain or name in _KEPT}
     return members
 

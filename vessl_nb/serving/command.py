@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from vessl_nb.registry.names import parse_reference
-from vessl_nb.serving.log import write_log_aside
+from vessl_nb.serving.log import wait_for_log, write_log_aside
 from vessl_nb.serving.options import Options, check_options
 from vessl_nb.serving.server import serve_until_told
 
@@ -30,7 +30,10 @@ def serve_version(chosen: Namespace) -> None:
         )
     )
     write_log_aside()
-    serve_until_told(options, functools.partial(_say_where, options))
+    try:
+        serve_until_told(options, functools.partial(_say_where, options))
+    finally:
+        wait_for_log()  # before the error that it ends with is told
 
 
 def _say_where(options: Options, listening: Listening) -> None:

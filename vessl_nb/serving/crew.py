@@ -63,8 +63,9 @@ class _Worker:
 
     def kill(self) -> None:
         """End it, and the processes that the runner's code has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        for kill in (os.kill, os.killpg):  # the runner's code may have left the group
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(self.pid, signal.SIGKILL)
 
 
 class Crew:
@@ -107,7 +108,7 @@ class Crew:
         self._stems: list[StemProcess] = []
         self._choosing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_ending = False
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -224,7 +225,7 @@ class Crew:
         detail = "The process that was at this request ended before it was answered. Try again."
         self.pending.fail(number, 503, "The request was lost", detail)
         self.pending.forget(number)
-        if self._is_ending:
+        if self._ending is not None:
             return
         self.restarts += 1
         age = time.monotonic() - worker.began
@@ -237,7 +238,7 @@ class Crew:
         self._spawn(self._replace(worker.place, pause=0.0 if age > _HASTY else _HASTY / 2))
 
     async def _replace(self, place: int, pause: float) -> None:
-        while not self._is_ending:
+        while self._ending is None:
             await asyncio.sleep(pause)
             try:
                 await self._hire(place)
@@ -289,9 +290,11 @@ class Crew:
 
     async def end(self) -> None:
         """End every process; requests that have no answer yet get none."""
-        if self._is_ending:
-            return
-        self._is_ending = True
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end())
+        await asyncio.shield(self._ending)  # whoever does not wait for it any more does not stop it
+
+    async def _end(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -202,10 +202,10 @@ class Front:
                     log.info("%s has left %s, which does not take over any more", self.follows, version.reference)
                     await _give_up(crew, proving)
                     return
-        except BaseException:  # the end of the server
+            tried = proving.result()
+        except BaseException:  # the end of the server, say
             await _give_up(crew, proving)
             raise
-        tried = proving.result()
         if tried.problem:
             await crew.end()
             self.refused_version = Refused(version.reference, _as_told(tried.problem), dt.datetime.now(dt.UTC))

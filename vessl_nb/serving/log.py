@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
@@ -12,9 +11,11 @@ import time
 from logging.handlers import QueueHandler, QueueListener
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
-_MOST_WAITING = 10_000
 _LAST_WORDS = 1.0
 """How long the end of a server waits for who reads its log, in seconds."""
+
+_lines: queue.Queue[logging.LogRecord] = queue.Queue(10_000)
+"""What is to be written aside; what does not fit is left out."""
 
 
 def write_log() -> None:
@@ -24,28 +25,39 @@ def write_log() -> None:
 
 def write_log_aside() -> None:
     """Write what is logged to standard error in a thread: who reads it may be slow, and nobody here waits for that."""
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
-    writer = _Writer()
+    if sys.stderr is None:  # closed, and its descriptor may be another file's by now
+        logging.basicConfig(handlers=[logging.NullHandler()])
+        return
+    writer = _Writer(os.dup(sys.stderr.fileno()))
     writer.setFormatter(logging.Formatter(_FORMAT))
-    QueueListener(lines, writer).start()
-    logging.basicConfig(level=logging.INFO, handlers=[_Aside(lines)])
+    QueueListener(_lines, writer).start()
+    aside = _Aside(_lines)
+    aside.setFormatter(logging.Formatter("%(message)s"))  # with the traceback; the rest is the writer's
+    logging.basicConfig(level=logging.INFO, handlers=[aside])
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it has a line for each request that is no HTTP
-    atexit.register(_wait_for, lines)
+
+
+def wait_for_log() -> None:
+    """Let what was logged be written, unless that takes too long."""
+    deadline = time.monotonic() + _LAST_WORDS
+    while _lines.unfinished_tasks and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 class _Aside(QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):  # what does not fit is left out
+        with contextlib.suppress(queue.Full):
             self.queue.put_nowait(record)
 
 
 class _Writer(logging.Handler):
+    def __init__(self, file: int) -> None:
+        super().__init__()
+        self._file = file
+
     def emit(self, record: logging.LogRecord) -> None:
         # Not by sys.stderr: the end of the process would wait for a thread that is still writing there.
-        os.write(2, f"{self.format(record)}\n".encode(errors="backslashreplace"))
-
-
-def _wait_for(lines: queue.Queue[logging.LogRecord]) -> None:
-    deadline = time.monotonic() + _LAST_WORDS
-    while not lines.empty() and time.monotonic() < deadline:
-        time.sleep(0.01)
+        left = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        with contextlib.suppress(OSError):  # a disk that is full now may have room for the next line
+            while left:
+                left = left[os.write(self._file, left) :]

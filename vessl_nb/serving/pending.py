@@ -128,7 +128,7 @@ class Pending:
                     return
                 except OSError as error:
                     self._refuse(number, error)
-            del self._unsent[number]
+            self._unsent.pop(number, None)
         asyncio.get_running_loop().remove_writer(self._asks.fileno())
 
     def _refuse(self, number: int, error: OSError) -> None:
@@ -185,6 +185,7 @@ class Pending:
 
     def time_out(self, number: int, *, is_at_worker: bool) -> None:
         """Answer one that took too long; a worker that is at it is not done with it by that."""
+        self._unsent.pop(number, None)
         if is_at_worker:
             self._overdue.add(number)
         self.fail(number, 504, "No answer in time", f"It took longer than {self._timeout:g} s.")
@@ -201,6 +202,7 @@ class Pending:
         """Take no more in, and answer those that wait: there is no worker, and none can be made."""
         self.is_closed = True
         for number in list(self._requests):
+            self._unsent.pop(number, None)
             self._slots.withdraw(number)
             self.fail(number, 503, NOT_READY.title, NOT_READY.detail)
 

@@ -22,7 +22,7 @@ from vessl_nb.serving.access import Access, is_local, make_token
 from vessl_nb.serving.front import Front
 from vessl_nb.serving.hot_path import PredictProtocol
 from vessl_nb.serving.limits import raise_open_files
-from vessl_nb.serving.log import write_log_aside
+from vessl_nb.serving.log import wait_for_log, write_log_aside
 from vessl_nb.serving.options import Listening, Options
 from vessl_nb.serving.routes import make_app
 
@@ -171,6 +171,7 @@ class _Server(uvicorn.Server):
         if not stopping.done():
             stopping.cancel()
             await self._front.crew.end()
+        wait_for_log()  # now: uvicorn raises the signal again, and this process ends by it
 
     def _watch_parent(self) -> None:
         if self._parent is None:
@@ -249,5 +250,6 @@ def main(said: int, parent: int, log_file: str) -> None:
         kind = getattr(error, "kind", "") or type(error).__name__
         announce(Listening(kind=kind, what=error.what, next_step=error.next_step))
     finally:
+        wait_for_log()
         if os.getppid() != caller:
             Path(log_file).unlink(missing_ok=True)
