@@ -255,8 +255,10 @@ def test_what_a_runner_has_started_ends_with_its_worker(serve_from_shelf):
     assert is_problem(post(server.url, {"do": "sleep", "seconds": 60}), 504)
     wait_until(lambda: len(alive(processes_of(server))) == before)
     assert post(server.url, {"do": "fork", "seconds": 60}).status == 200
+    processes = alive(processes_of(server))
+    assert len(processes) == before + 1
     server.stop()
-    assert not alive(processes_of(server) if server.is_running else [])
+    wait_until(lambda: not alive(processes))
 
 
 def test_a_runner_that_left_its_group_of_processes_is_ended_all_the_same(serve_from_shelf):

@@ -10,7 +10,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from vessl_nb.serving import limits
-from vessl_nb.serving.problems import CLIENT_CLOSED, MEDIA_TYPE, Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, PROBLEM_TYPE, Problem
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {CLIENT_CLOSED: "Client Closed Request"}
 STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in _PHRASES.items()}
-PROBLEM_TYPE = MEDIA_TYPE.encode()
+TRY_AGAIN = b"retry-after: 1\r\n"
 
 _MOST_KEPT = limits.HEADERS + (1 << 18)
 """How much may arrive of a request without a part of its body: the headers, and what one reading brings beside."""
@@ -60,7 +60,7 @@ class Connection(HttpToolsProtocol):
         self.header_size = self.kept = self.arrived = self.unread = 0
         self.since = time.monotonic()
         if len(self.connections) > self.front.most_connections:
-            self.refuse(Problem(503, "Too many connections", "Try again in a moment."), b"retry-after: 1\r\n")
+            self.refuse(Problem(503, "Too many connections", "Try again in a moment."), TRY_AGAIN)
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,7 +146,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
-        self.scope["vessl_nb"] = {"connection": self}  # type: ignore[typeddict-unknown-key]  # for what answers it
+        self.scope["vessl_nb.connection"] = self  # type: ignore[typeddict-unknown-key]  # for what answers it
         super().on_headers_complete()
         self.on_the_long_way = [cycle for cycle in self.on_the_long_way if not cycle.response_complete]
         self.on_the_long_way.append(self.cycle)

@@ -16,7 +16,7 @@ import msgspec
 from vessl_nb.errors import CannotServe
 from vessl_nb.serving.orders import Loaded, Tried
 from vessl_nb.serving.pending import Pending
-from vessl_nb.serving.problems import MEDIA_TYPE
+from vessl_nb.serving.problems import PROBLEM_TYPE, Problem
 from vessl_nb.serving.stem_process import StemProcess
 from vessl_nb.serving.wire import (
     TRY_EXAMPLE,
@@ -43,7 +43,6 @@ _HASTY = 1.0
 """A worker that lived shorter than these seconds is replaced only after a while: it would die again at once."""
 
 _LONGEST_PAUSE = 10.0
-_PROBLEM = MEDIA_TYPE.encode()
 
 log = logging.getLogger("vessl_nb.serving")
 
@@ -149,21 +148,13 @@ class Crew:
             future: asyncio.Future[Answer] = self._loop.create_future()
             self.pending.put(TRY_EXAMPLE.encode(), b"%d" % place, future.set_result)
             answer = await future
-            if answer.content_type == _PROBLEM:
+            if answer.content_type == PROBLEM_TYPE:
                 said = msgspec.json.decode(answer.body)
                 return Tried(problem=f"Answering its examples failed: {said['title']}. {said['detail']}")
             tried = msgspec.json.decode(answer.body, type=Tried)
             problem = problem or tried.problem
             shown += tried.examples
         return Tried(problem=problem, examples=shown)
-
-    def is_waiting(self, number: int) -> bool:
-        """Tell whether no worker has come to a request yet."""
-        return self.pending.is_waiting(number, self._workers)
-
-    def withdraw(self, number: int) -> None:
-        """Forget a request whose client is gone; see `Pending.withdraw`."""
-        self.pending.withdraw(number, is_waiting=self.is_waiting(number))
 
     async def _hire(self, place: int) -> None:
         """Make a worker, and the process that it is forked from where there is none."""
@@ -223,7 +214,7 @@ class Crew:
         del self._workers[worker.place]
         number = self._slots.read(worker.place)
         detail = "The process that was at this request ended before it was answered. Try again."
-        self.pending.fail(number, 503, "The request was lost", detail)
+        self.pending.fail(number, Problem(503, "The request was lost", detail))
         self.pending.forget(number)
         if self._ending is not None:
             return

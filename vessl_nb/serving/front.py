@@ -21,7 +21,7 @@ from vessl_nb.registry.version import Version
 from vessl_nb.serving.crew import Crew
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.orders import Tried
-from vessl_nb.serving.problems import CLIENT_CLOSED, NOT_READY, Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, Problem, not_ready
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Front:
         """Count a request that nobody takes, and give the problem document for it."""
         self.refused(503)
         if not self.crew.workers:
-            return NOT_READY.document()
+            return not_ready().document()
         detail = f"The queue holds {self.options.queue}. Try again in a moment."
         return Problem(503, "Too many requests are waiting", detail).document()
 
@@ -157,7 +157,7 @@ class Front:
 
     def abandoned(self, crew: Crew, number: int, seconds: float) -> None:
         """Count a request whose client is gone before there is an answer, and let its crew forget it."""
-        crew.withdraw(number)
+        crew.pending.withdraw(number)
         self.metrics.failed(CLIENT_CLOSED, "", seconds)
 
     def metrics_of(self, answer: Answer, seconds: float) -> None:

@@ -10,15 +10,14 @@ import time
 from typing import TYPE_CHECKING
 
 from vessl_nb.serving import limits
-from vessl_nb.serving.connection import PROBLEM_TYPE, STATUS_LINES, Connection
-from vessl_nb.serving.problems import CLIENT_CLOSED, Problem, client_closed
+from vessl_nb.serving.connection import STATUS_LINES, TRY_AGAIN, Connection
+from vessl_nb.serving.problems import CLIENT_CLOSED, PROBLEM_TYPE, Problem, client_closed
 
 if TYPE_CHECKING:
     from vessl_nb.serving.crew import Crew
     from vessl_nb.serving.wire import Answer
 
 _JSON = b"application/json"
-_TRY_AGAIN = b"retry-after: 1\r\n"
 
 
 class _NoEvent:
@@ -145,13 +144,13 @@ class PredictProtocol(Connection):
         if hot.number:
             hot.crew = crew
         else:
-            self._write(503, PROBLEM_TYPE, self.front.turn_away(), _TRY_AGAIN)
+            self._write(503, PROBLEM_TYPE, self.front.turn_away(), TRY_AGAIN)
 
     def _answer(self, answer: Answer) -> None:
         hot = self.hot
         assert hot is not None  # noqa: S101  # it is what was asked
         self.front.metrics_of(answer, time.monotonic() - hot.began)
-        more = _TRY_AGAIN if answer.status == 503 else b""  # noqa: PLR2004  # its worker died
+        more = TRY_AGAIN if answer.status == 503 else b""  # noqa: PLR2004  # its worker died
         self._write(answer.status, answer.content_type or _JSON, answer.body, more)
 
     def _write(self, status: int, content_type: bytes, body: bytes, more: bytes = b"") -> None:
@@ -185,7 +184,9 @@ class PredictProtocol(Connection):
     def give_up(self) -> None:
         """Answer a request that no worker has come to yet, and withdraw it."""
         hot = self.hot
-        if hot is not None and not hot.response_complete and hot.crew is not None and hot.crew.is_waiting(hot.number):
+        if hot is None or hot.crew is None or hot.response_complete:
+            return
+        if hot.crew.pending.is_waiting(hot.number):
             self.front.abandoned(hot.crew, hot.number, time.monotonic() - hot.began)
             self._write(CLIENT_CLOSED, PROBLEM_TYPE, client_closed().document())
 

@@ -8,16 +8,14 @@ import time
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from vessl_nb.serving.problems import MEDIA_TYPE, NOT_READY, Problem
-from vessl_nb.serving.wire import INLINE, Answer, pack_ask, send_in_file
+from vessl_nb.serving.problems import Problem, not_ready
+from vessl_nb.serving.wire import INLINE, answer_with, pack_ask, send_in_file
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from vessl_nb.serving.wire import Slots
-
-_PROBLEM = MEDIA_TYPE.encode()
+    from vessl_nb.serving.wire import Answer, Slots
 
 log = logging.getLogger("vessl_nb.serving")
 
@@ -133,16 +131,13 @@ class Pending:
 
     def _refuse(self, number: int, error: OSError) -> None:
         log.error("A request could not be handed to a worker: %s", error)
-        self.fail(number, 503, "No worker could take the request", "Try again in a moment.")
+        self.fail(number, Problem(503, "No worker could take the request", "Try again in a moment."))
 
-    def is_waiting(self, number: int, places: Iterable[int]) -> bool:
-        """Tell whether no worker has come to a request yet, of the workers in these places.
+    def is_waiting(self, number: int) -> bool:
+        """Tell whether no worker has come to a request yet."""
+        return number in self._requests and number > self._slots.last_taken()
 
-        They take requests in their order: none is waiting before one that a worker is at.
-        """
-        return number in self._requests and number > max(map(self._slots.read, places), default=0)
-
-    def withdraw(self, number: int, *, is_waiting: bool) -> None:
+    def withdraw(self, number: int) -> None:
         """Forget a request whose client is gone.
 
         Where no worker has come to it yet, none begins it, and its place is free. One that is at it already goes on,
@@ -155,7 +150,7 @@ class Pending:
             del self._requests[number]
             return
         self._requests[number] = _Request(_tell_nobody, request.deadline)
-        self._gone[number] = is_waiting
+        self._gone[number] = is_waiting = self.is_waiting(number)
         if is_waiting:
             self._free += 1
             self._slots.withdraw(number)
@@ -173,10 +168,9 @@ class Pending:
         except Exception:  # the answers behind this one are others'
             log.exception("An answer could not be handed on")
 
-    def fail(self, number: int, status: int, title: str, detail: str) -> None:
+    def fail(self, number: int, problem: Problem) -> None:
         """Answer a request with a problem, unless it has its answer."""
-        document = Problem(status, title, detail).document()
-        self.settle(Answer(number, status, "", _PROBLEM, document, (0.0, 0.0, 0.0)))
+        self.settle(answer_with(number, problem))
 
     def late(self, now: float) -> list[int]:
         """List those that took too long."""
@@ -188,7 +182,7 @@ class Pending:
         self._unsent.pop(number, None)
         if is_at_worker:
             self._overdue.add(number)
-        self.fail(number, 504, "No answer in time", f"It took longer than {self._timeout:g} s.")
+        self.fail(number, Problem(504, "No answer in time", f"It took longer than {self._timeout:g} s."))
 
     def is_overdue(self, number: int) -> bool:
         """Tell whether a worker is at one that nobody waits for any more."""
@@ -204,7 +198,7 @@ class Pending:
         for number in list(self._requests):
             self._unsent.pop(number, None)
             self._slots.withdraw(number)
-            self.fail(number, 503, NOT_READY.title, NOT_READY.detail)
+            self.fail(number, not_ready())
 
     def end(self) -> None:
         """Send no more."""

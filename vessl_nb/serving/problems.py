@@ -11,6 +11,9 @@ from vessl_nb.faces.words import counted, one_line
 MEDIA_TYPE = "application/problem+json"
 """The content type of a problem document."""
 
+PROBLEM_TYPE = MEDIA_TYPE.encode()
+"""The same, as it travels."""
+
 CLIENT_CLOSED = 499
 """The status of a request whose client is gone, as nginx has it."""
 
@@ -46,7 +49,9 @@ class Problem(Exception):
         return msgspec.json.encode(said | self.members)
 
 
-NOT_READY = Problem(503, "Not ready", "No worker is there to answer at the moment.")
+def not_ready() -> Problem:
+    """Give what is said where nobody is there to answer."""
+    return Problem(503, "Not ready", "No worker is there to answer at the moment.")
 
 
 def client_closed() -> Problem:

@@ -18,7 +18,7 @@ from vessl_nb.serving import limits
 from vessl_nb.serving.access import OPEN_PATHS
 from vessl_nb.serving.description import metadata_of
 from vessl_nb.serving.metrics import Gauges
-from vessl_nb.serving.problems import MEDIA_TYPE, NOT_READY, Problem, client_closed, short
+from vessl_nb.serving.problems import MEDIA_TYPE, Problem, client_closed, not_ready, short
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -119,12 +119,12 @@ class _Pages:
         number = crew.pending.ask(content_type, body, future.set_result)
         if not number:
             return Response(self._front.turn_away(), 503, _TRY_AGAIN, MEDIA_TYPE)
-        connection: Connection = request.scope["vessl_nb"]["connection"]
+        connection: Connection = request.scope["vessl_nb.connection"]
         leaving = asyncio.ensure_future(request.receive())  # after the body, only the client's end is still to come
         try:
             while not future.done():
                 await asyncio.wait((future, leaving), timeout=limits.GIVEN_UP, return_when=asyncio.FIRST_COMPLETED)
-                is_gone = leaving.done() or (connection.has_ended and crew.is_waiting(number))
+                is_gone = leaving.done() or (connection.has_ended and crew.pending.is_waiting(number))
                 if is_gone and not future.done():
                     self._front.abandoned(crew, number, time.monotonic() - began)
                     raise client_closed()
@@ -143,7 +143,7 @@ class _Pages:
         front = self._front
         if front.is_ready and front.crew.workers:
             return _json({"status": "ready", "version": front.version.reference})
-        raise NOT_READY
+        raise not_ready()
 
     async def metadata(self, _: Request) -> Response:
         return _json(metadata_of(self._front))

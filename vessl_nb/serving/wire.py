@@ -17,8 +17,12 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vessl_nb.serving.problems import PROBLEM_TYPE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from vessl_nb.serving.problems import Problem
 
 # Packets keep their bounds, and the end of the last writer ends the reading; macOS has them without the latter.
 _PACKETS = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
@@ -30,6 +34,8 @@ _ASK = struct.Struct("<QdBH")
 _AFTER_NUMBER = struct.Struct("<dBH")
 _ANSWER = struct.Struct("<IQHBHddd")
 _SLOT = struct.Struct("<Q")
+_WORKERS = 512
+_TAKEN = struct.Struct(f"<{_WORKERS}Q")
 _LARGEST_PACKET = _ASK.size + (1 << 16) + INLINE
 
 _AWAKE = 8e-5
@@ -86,7 +92,7 @@ class Answer(NamedTuple):
     content_type, body
         What the client gets; ``application/json`` is left empty.
     seconds
-        How long preprocess, predict and postprocess took.
+        How long preprocess, predict and postprocess took; none where it failed.
     """
 
     id: int
@@ -94,7 +100,7 @@ class Answer(NamedTuple):
     stage: str
     content_type: bytes
     body: bytes
-    seconds: tuple[float, float, float]
+    seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -203,6 +209,11 @@ def _map_file(extra: list[tuple[int, int, bytes]]) -> memoryview:
         os.close(file)
 
 
+def answer_with(number: int, problem: Problem, stage: str = "") -> Answer:
+    """Make the answer to an ask that a problem is."""
+    return Answer(number, problem.status, stage, PROBLEM_TYPE, problem.document())
+
+
 def pack_answer(answer: Answer) -> bytes:
     """Write an answer."""
     number, status, stage, content_type, body, seconds = answer
@@ -246,7 +257,7 @@ class Slots:
         A descriptor of its file; None makes a new one.
     """
 
-    COUNT = 512
+    COUNT = _WORKERS
     """How many workers there may be."""
 
     _WITHDRAWN = 4096  # the last of them; one that is forgotten is answered to nobody
@@ -274,6 +285,11 @@ class Slots:
     def leave(self, worker: int) -> None:
         """Note that a worker is at none, where it does not answer the last one."""
         _SLOT.pack_into(self._memory, worker * _SLOT.size, 0)
+
+    def last_taken(self) -> int:
+        """Tell the last ask that any worker has come to: they take them in their order."""
+        taken: tuple[int, ...] = _TAKEN.unpack_from(self._memory)
+        return max(taken)
 
     def withdraw(self, ask: int) -> None:
         """Note that nobody waits for the answer to an ask any more."""

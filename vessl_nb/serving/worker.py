@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.runner import STAGES
-from vessl_nb.serving.problems import CLIENT_CLOSED, MEDIA_TYPE, Problem
+from vessl_nb.serving.problems import CLIENT_CLOSED, Problem
 from vessl_nb.serving.trying import try_example
-from vessl_nb.serving.wire import TRY_EXAMPLE, Answer, AskReader, pack_answer
+from vessl_nb.serving.wire import TRY_EXAMPLE, Answer, AskReader, answer_with, pack_answer
 
 if TYPE_CHECKING:
     import socket
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from vessl_nb.runner import Runner
     from vessl_nb.serving.reading import Reader
     from vessl_nb.serving.wire import Slots
-
-_NO_TIME = (0.0, 0.0, 0.0)
-_PROBLEM = MEDIA_TYPE.encode()
 
 log = logging.getLogger("vessl_nb.serving")
 
@@ -78,7 +75,7 @@ class Responder:
             place = int(bytes(body))
             which = "its example" if len(self._examples) == 1 else f"example {place + 1}"
             tried = try_example(self._runner, self._model, self._write, self._examples[place], which)
-            return Answer(number, 200, "", b"", msgspec.json.encode(tried), _NO_TIME)
+            return Answer(number, 200, "", b"", msgspec.json.encode(tried))
         runner, clock = self._runner, time.perf_counter
         stage = ""
         try:
@@ -97,7 +94,7 @@ class Responder:
             answered, kind = self._write(value)
         except Problem as refusal:
             if not stage:
-                return Answer(number, refusal.status, "", _PROBLEM, refusal.document(), _NO_TIME)
+                return answer_with(number, refusal)
             failed: BaseException = refusal
         except BaseException as error:  # noqa: BLE001  # an exit, or a panic of Rust's, is no reason to stop serving
             failed = error
@@ -106,8 +103,7 @@ class Responder:
             sent = b"" if kind == "application/json" else kind.encode()
             return Answer(number, 200, "", sent, answered, seconds)
         stage = stage or STAGES[0]  # a validator of the user's own raised, before it
-        problem = self._report(failed, stage)
-        return Answer(number, problem.status, stage, _PROBLEM, problem.document(), _NO_TIME)
+        return answer_with(number, self._report(failed, stage), stage)
 
     def _report(self, error: BaseException, stage: str) -> Problem:
         """Write what was raised into the log, under a number that the client is told."""
@@ -144,7 +140,7 @@ def work(responder: Responder, asks: socket.socket, answers: socket.socket, slot
             del ask
             continue
         if slots.is_withdrawn(ask.id):
-            answer = pack_answer(Answer(ask.id, CLIENT_CLOSED, "", b"", b"", _NO_TIME))  # only the front hears it
+            answer = pack_answer(Answer(ask.id, CLIENT_CLOSED, "", b"", b""))  # only the front hears it
         else:
             answer = pack_answer(responder.respond(ask.id, ask.content_type, ask.body))
         try:
