@@ -54,6 +54,7 @@ def stopped(kernel, cell, flag: Path | None = None) -> list[str]:
     while flag is None:
         message = kernel.client.get_iopub_msg(timeout=30)
         if message["msg_type"] == "stream" and "started" in message["content"]["text"]:
+            time.sleep(0.2)  # it is told so before the call that tells it has returned
             break
         assert message["msg_type"] != "error", message["content"]
     kernel.manager.interrupt_kernel()

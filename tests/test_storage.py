@@ -359,6 +359,15 @@ def test_a_writer_whose_answer_was_lost_knows_its_own_document(folder, monkeypat
     assert words_of(journal.read_on()) == ["once"]
 
 
+@pytest.mark.parametrize("left_out", [1, 2, 3])
+def test_a_document_that_a_listing_leaves_out_is_not_missing(folder, monkeypatch, left_out):
+    append(folder, "a", "b", "c")
+    names = folder.names
+    monkeypatch.setattr(folder, "names", lambda key: [name for name in names(key) if name != f"0000000{left_out}.json"])
+    assert words_of(Journal(folder, "org/iris").read_on()) == ["a", "b", "c"]
+    assert Journal(folder, "org/iris").damages() == []
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "garbage", "tag"])
 def test_a_changed_document_is_found_and_named(folder, number, damage):

@@ -42,7 +42,7 @@ from vessl_nb.storage.unreadable import UNREADABLE
 from vessl_nb.storage.writers import user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vessl_nb.storage.folder import Folder
 
@@ -143,7 +143,7 @@ class Journal:
     def damages(self) -> list[Damaged]:
         """Look through all documents, and list what is wrong, not only the first of it."""
         numbers = self._numbers()
-        missing = (number for number in range(1, self._last_number() + 1) if number not in numbers)
+        missing = self._missing(numbers, self._last_number())
         found = [self.damaged(number, "is missing") for number in islice(missing, _MOST_MISSING)]
         for number in sorted(numbers):
             try:
@@ -162,6 +162,13 @@ class Journal:
         names = [name.removesuffix(".json") for name in self._folder.names(self._path) if name.endswith(".json")]
         return {int(name) for name in names if len(name) >= _DIGITS and name.isascii() and name.isdecimal()}
 
+    def _missing(self, numbers: set[int], last: int) -> Iterator[int]:
+        """Find the numbers without a document, of which some may be known to have one."""
+        for number in range(1, last + 1):
+            # Of what is written while it is read, a listing may have the later and not the earlier.
+            if number not in numbers and self._folder.size(self._key(number)) is None:
+                yield number
+
     def has(self, head: Head) -> bool:
         """Tell whether the stream has just this document."""
         sealed = self._sealed(head.number)
@@ -172,9 +179,8 @@ class Journal:
         noted = self._read_head()  # before the names: it never runs ahead of them
         numbers = self._numbers()
         last = max([*numbers, noted.number if noted else 0])
-        for number in range(1, last + 1) if len(numbers) < last else ():
-            if number not in numbers:
-                raise self.damaged(number, "is missing", at_end=number > max(numbers, default=0))
+        for number in self._missing(numbers, last) if len(numbers) < last else ():
+            raise self.damaged(number, "is missing", at_end=number > max(numbers, default=0))
         if noted and not self.has(noted):
             self._unseal(noted.number, self._sealed(noted.number) or b"")  # says more, where it was changed by hand
             raise self.damaged(noted.number, "is not the document that was written", at_end=True)
