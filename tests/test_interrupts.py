@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
+import tempfile
+import threading
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+from small_runners import Adds
 from usual_cells import RUNNER
 
 import vessl_nb as vessl
+from vessl_nb.notebook.form_work import Work
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MOMENTS = 60
+"""How many moments of a registration it is cancelled at, evenly spread."""
 
 SLOW = RUNNER.replace("return model.predict(data)", "print('started', flush=True); __import__('time').sleep(60)")
 
@@ -205,3 +214,53 @@ def test_a_sample_that_was_stopped_is_not_remembered(kernel):
     assert "Examples   0" in ran.text
     kernel("%%vessl_runner" + RUNNER)
     assert "Iris" in kernel("%vessl_preview --sample '{\"x\": [1]}'").text
+
+
+# A file that was opened that very moment is closed by the garbage collector, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_wherever_a_registration_is_cancelled_it_leaves_no_folder_and_no_process(tmp_path, monkeypatch):
+    places = tmp_path / "temporary"
+    places.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(places))
+    work, ended = Work(), []
+
+    def register() -> None:
+        vessl.register_model("iris", None, Adds, 1, sample=2)
+
+    def done(_result: object, error: BaseException | None) -> None:
+        ended.append(type(error))
+
+    begun = time.monotonic()
+    work.start(register, done)
+    work.join(60)
+    whole = time.monotonic() - begun
+    before = set(psutil.Process().children())
+    for moment in range(MOMENTS):
+        work.start(register, done)
+        time.sleep(whole * moment / MOMENTS)
+        work.cancel()
+        work.join(60)
+        assert len(ended) == moment + 2, "the work did not end"
+    assert set(ended) <= {type(None), KeyboardInterrupt}
+    assert ended.count(KeyboardInterrupt) > MOMENTS / 4
+    gc.collect()
+    assert list(places.iterdir()) == []
+    assert set(psutil.Process().children()) <= before
+
+
+def test_a_cancel_while_a_thread_is_started_ends_the_work_and_not_the_new_thread():
+    work, ended = Work(), []
+    begun = threading.Event()
+
+    def start_many() -> None:
+        begun.set()
+        while True:
+            threading.Thread(target=int).start()
+
+    for _ in range(200):
+        begun.clear()
+        work.start(start_many, lambda _result, error: ended.append(type(error)))
+        begun.wait(10)
+        work.cancel()
+        work.join(10)
+    assert ended == [KeyboardInterrupt] * 200

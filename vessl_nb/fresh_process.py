@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vessl_nb.capture.site_folders import site_folders
 from vessl_nb.errors import CheckFailed
 from vessl_nb.spelling import spell
+from vessl_nb.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,33 +38,51 @@ class CleanProcess:
     env
         The names of the environment variables that the version declares.
     folder
-        Its working directory; None for a new one.
+        Its working directory.
     """
 
-    def __init__(self, env: Sequence[str], folder: str | None = None) -> None:
-        self._own = tempfile.TemporaryDirectory(prefix="vessl_nb-check-", ignore_cleanup_errors=True)
-        self.folder = folder or self._own.name
-        self._reading, writing = os.pipe()
-        script = (
-            f"import sys; sys.path += {_installed_paths()}; from vessl_nb.clean_process import main; main({writing})"
-        )
+    def __init__(self, env: Sequence[str], folder: Path) -> None:
+        self.folder = folder
+        self._env = {name: value for name, value in os.environ.items() if _is_kept(name) or name in env}
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._process: subprocess.Popen[bytes] | None = None
+        self._reading = -1
         self._problem: OSError | None = None
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  # this very interpreter
-                [sys.executable, "-P", "-c", script],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd=self.folder,
-                env={name: value for name, value in os.environ.items() if _is_kept(name) or name in env},
-                pass_fds=[writing],
-                start_new_session=True,  # the notebook's stop button is not for it: whoever waits ends it
-            )
-        except OSError as error:  # what is wrong with the version is said first
-            self._problem = error
-        finally:
-            os.close(writing)
+
+    def start(self) -> None:
+        """Start the process. What hinders it is said when it is asked: what is wrong with the version comes first."""
+        # In a thread, where neither Ctrl-C nor a form's Cancel arrives: half started, nobody would end it.
+        thread = threading.Thread(target=self._start, daemon=True)
+        thread.start()
+        thread.join()  # a sample that forks meanwhile would hold the pipes of the start
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            try:
+                self._reading, writing = os.pipe()
+                try:
+                    self._process = self._open(writing)
+                finally:
+                    os.close(writing)
+            except OSError as error:
+                self._problem = error
+
+    def _open(self, writing: int) -> subprocess.Popen[bytes]:
+        path = _installed_paths()
+        script = f"import sys; sys.path += {path}; from vessl_nb.clean_process import main; main({writing})"
+        return subprocess.Popen(  # noqa: S603  # this very interpreter
+            [sys.executable, "-P", "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self._env,
+            pass_fds=[writing],
+            start_new_session=True,  # the notebook's stop button is not for it: whoever waits ends it
+        )
 
     def ask(self, request: bytes, alive: Callable[[], None]) -> bytes:
         """Send a request, and wait for the answer; empty where the process died.
@@ -109,27 +127,36 @@ class CleanProcess:
         return f"ended with status {code}" + (f": {lines[-1]}" if lines else "")
 
     def close(self) -> None:
-        """End the process, and clear up after it."""
-        if self._process is not None:
-            with contextlib.suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stderr):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
-        os.close(self._reading)
-        self._own.cleanup()
+        """End the process; once more does no harm."""
+        with self._lock:
+            self._is_closed = True
+            if self._process is not None:
+                with contextlib.suppress(OSError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+                for pipe in (self._process.stdin, self._process.stderr):
+                    if pipe is not None:
+                        with contextlib.suppress(OSError):
+                            pipe.close()
+            if self._reading >= 0:
+                os.close(self._reading)
+                self._reading = -1
 
 
 @contextlib.contextmanager
-def clean_process(env: Sequence[str], folder: str | None = None) -> Iterator[CleanProcess]:
-    """Start a clean process, as `CleanProcess` says, and end it."""
-    process = CleanProcess(env, folder)
-    try:
-        yield process
-    finally:
-        process.close()
+def clean_process(env: Sequence[str], folder: Path | None = None) -> Iterator[CleanProcess]:
+    """Start a clean process, in an empty folder of its own where none is given, and end it."""
+    with contextlib.nullcontext(folder) if folder else temporary_folder("check-") as place:
+        process = CleanProcess(env, place)
+        try:
+            process.start()
+            yield process
+        finally:
+            try:
+                process.close()
+            except KeyboardInterrupt:
+                process.close()
+                raise
 
 
 def _installed_paths() -> list[str]:

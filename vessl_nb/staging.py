@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import marshal
 import platform
-import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -37,6 +35,7 @@ from vessl_nb.runner import Runner, answer, overrides
 from vessl_nb.spelling import choose_by_skin
 from vessl_nb.storage.disk import copy_file
 from vessl_nb.storage.pickling import LARGE_PIECE
+from vessl_nb.temporary_folder import temporary_folder
 from vessl_nb.values.encoding import encode, encode_loosely
 from vessl_nb.volume_paths import check_no_clash, check_volume_path, walk_folder
 
@@ -139,7 +138,7 @@ def register(target: Target, before: RepositoryState | None, runner: Runner, ins
     while True:
         existing = target.model(before)
         is_checked = said.check and bool(said.samples)
-        with _staging_folder() as folder, clean_process(said.env) if is_checked else nullcontext() as process:
+        with temporary_folder() as folder, clean_process(said.env) if is_checked else nullcontext() as process:
             staged = _stage(target, existing, runner, instance, said, names, folder)
             try:
                 return _commit(target, before, existing, staged, said, process)
@@ -380,7 +379,7 @@ def _load_from_files(
     local_files: Mapping[str, Path],
 ) -> Any:
     """Load a model as the registered version will, from the files that its volume will have."""
-    with _staging_folder() as volume:
+    with temporary_folder() as volume:
         kept = {path: place for path, place in old_files.items() if path not in local_files}
         copy_files(registry.blobs, kept, volume)
         for path, file in local_files.items():
@@ -406,13 +405,3 @@ def _known_places(registry: Registry, state: RepositoryState | None, existing: M
         with suppress(Damaged):  # then nothing is shared with it
             known += registry.manifest(revision.registered.manifest).places() if revision else []
     return known
-
-
-@contextmanager
-def _staging_folder() -> Iterator[Path]:
-    # Resolved, because a runner that asks for its working directory gets the real path.
-    folder = Path(tempfile.mkdtemp(prefix="vessl_nb-")).resolve()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

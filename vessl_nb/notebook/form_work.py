@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ class Work:
         """Interrupt the task; nothing where it has ended. It may be asked for again, where the task went on."""
         with self._lock:
             if self._interruptible is not None:
+                time.sleep(0.001)  # whoever has just waited is not held up between a look and what follows it
+                while _is_starting_a_thread(self._interruptible):
+                    time.sleep(0.001)
                 _raise_in(self._interruptible, KeyboardInterrupt)
 
     def join(self, seconds: float) -> None:
@@ -79,6 +84,17 @@ class Work:
         with self._lock:
             self._interruptible = None
             _raise_in(threading.get_ident(), None)
+
+
+def _is_starting_a_thread(thread: int) -> bool:
+    """Tell whether a thread starts another, which has its identity at first in Python 3.11, and would be interrupted.
+
+    It would end before it has begun, and the one that starts it wait forever.
+    """
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  # documented, and the only way to another's frames
+    while frame is not None and frame.f_code is not threading.Thread.start.__code__:
+        frame = frame.f_back
+    return frame is not None and frame.f_locals["self"].ident is None
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
