@@ -49,7 +49,7 @@ class TestServe:
         assert PORT.sub("PORT", faces["text/plain"]) == (
             "iris:champion served, answered by iris:1\n"
             "  Address   http://127.0.0.1:PORT/predict\n"
-            '  Takes     {"x": [integer, ...]}\n'
+            '  Takes     {"x": [number, ...]}\n'
             "  Follows   the alias: when iris:champion moves, so does the server"
         )
         other = registered("%vessl_serve iris --port 0")

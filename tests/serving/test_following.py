@@ -28,6 +28,12 @@ def own(tmp_path):
         yield tmp_path
 
 
+def serves_alias(url):
+    """Read what an alert would be on."""
+    lines = get(url, "/metrics").body.decode().splitlines()
+    return [line.split()[1] for line in lines if line.startswith("vessl_serves_alias ")]
+
+
 def version_of(url):
     return get(url, "/metadata").json["version"]["number"]
 
@@ -126,6 +132,7 @@ def test_a_version_whose_example_fails_does_not_take_over_and_is_tried_again_whe
         assert "3" in refused["why"]
         assert version_of(server.url) == 1
         assert "m:3, but it does not take over" in server.logs()
+        assert serves_alias(server.url) == ["0.0"]
         assert post(server.url, SAMPLE).json["version"] == 0.0
         assert len(processes_of(server)) == 3
         steady.write_text("3")
@@ -136,6 +143,7 @@ def test_a_version_whose_example_fails_does_not_take_over_and_is_tried_again_whe
         vessl.set_alias("m:3", "champion")
         wait_until(lambda: version_of(server.url) == 3, 20)
         assert post(server.url, SAMPLE).json["version"] == "unsteady"
+        assert serves_alias(server.url) == ["1.0"]
 
 
 def test_why_a_version_was_refused_says_no_path(own, tmp_path):
@@ -196,6 +204,7 @@ def test_what_runs_goes_on_when_the_registry_cannot_be_read(own):
         assert post(server.url, SAMPLE).status == 200
         assert server.logs().count("cannot be followed") <= 1
         assert get(server.url, "/metadata").json["following"]["problem"]
+        assert serves_alias(server.url) == ["0.0"]
         (own / "elsewhere").rename(journal)
         vessl.set_alias("m:2", "champion")
         wait_until(lambda: version_of(server.url) == 2, 20)
@@ -233,3 +242,21 @@ def test_a_number_is_served_whatever_aliases_do(own):
         time.sleep(1.5)
         assert version_of(server.url) == 1
         assert server.metadata()["following"] is None
+        assert serves_alias(server.url) == []
+
+
+def test_a_version_that_takes_other_input_is_told_of_in_the_log(own):
+    class Named(vessl.RunnerBase):
+        @staticmethod
+        def predict(model, data):
+            return data["name"]
+
+    vessl.register_model("m", None, Named, 1, sample={"name": "a"}, check=False)
+    with serve("m:champion") as server:
+        vessl.set_alias("m:2", "champion")
+        wait_until(lambda: version_of(server.url) == 2, 20)
+        assert "WARNING" not in server.logs()
+        vessl.set_alias("m:3", "champion")
+        wait_until(lambda: version_of(server.url) == 3, 20)
+        assert 'm:3 takes {"name": string}, where m:2 took {"x": [number, ...]}' in server.logs()
+        assert "follows m:champion" in get(server.url, "/docs").body.decode()

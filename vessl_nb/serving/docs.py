@@ -86,7 +86,9 @@ def _draw_about(info: dict[str, Any]) -> str:
     description = f'<p class="description">{escape(info["description"])}</p>' if "description" in info else ""
     tags = " ".join(f'<span class="chip">{escape(tag)}</span>' for tag in tag_list(info["x-tags"]))
     runner = escape(one_line(info["x-runner"], _LONGEST_NAME))
-    return f'{description}<p>{tags} <span class="dim">answered by {runner}</span></p>'
+    alias = escape(one_line(info.get("x-follows", ""), _LONGEST_NAME))
+    follows = f"; the server follows {alias}, and answers with another version when that moves" if alias else ""
+    return f'{description}<p>{tags} <span class="dim">answered by {runner}{follows}</span></p>'
 
 
 def _draw_body(name: str, schemas: dict[str, Any], content: dict[str, Any], *, with_required: bool) -> str:

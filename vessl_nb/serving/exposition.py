@@ -107,6 +107,12 @@ class _Families(Collector):
             "vessl_worker_restarts", "Workers started in place of one that ended.", value=gauges.restarts
         )
         yield InfoMetricFamily("vessl_version", "The version that is served.", value=gauges.version)
+        if gauges.is_current is not None:
+            yield GaugeMetricFamily(
+                "vessl_serves_alias",
+                "1 where what the alias points at is served; 0 where that was refused, or the alias cannot be read.",
+                value=gauges.is_current,
+            )
 
 
 def _buckets(counts: list[int]) -> list[tuple[str, float]]:

@@ -22,6 +22,7 @@ from vessl_nb.serving.crew import Crew
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.orders import Tried
 from vessl_nb.serving.problems import CLIENT_CLOSED, Problem, not_ready
+from vessl_nb.values.schema_words import describe_signature
 from vessl_nb.values.secrets import mask_secrets
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ class Front:
         return self.options.reference if self._reference.alias is not None else ""
 
     @property
+    def is_current(self) -> bool:
+        """Whether it serves what the alias points at, as far as that can be read."""
+        return self.refused_version is None and not self.following_problem
+
+    @property
     def restarts(self) -> int:
         """How many workers were replaced since the start."""
         return self._restarts_before + self.crew.restarts
@@ -174,7 +180,6 @@ class Front:
 
     async def follow(self) -> None:
         """Look at the alias now and then, and take over what it points at."""
-        said = ""
         while self.follows:
             await asyncio.sleep(_FOLLOW)
             try:
@@ -184,12 +189,13 @@ class Front:
                     self.refused_version = None
                 elif refused is None or refused.reference != version.reference:
                     await self._take_over(version)
-                said = self.following_problem = ""
+                self.following_problem = ""
             except Exception as error:  # noqa: BLE001  # it was removed, or the registry is out of reach: what runs goes on
                 problem = error.what if isinstance(error, VesslError) else f"{type(error).__name__}: {error}"
-                if problem != said:
+                told = _as_told(problem)
+                if told != self.following_problem:
                     log.warning("%s cannot be followed at the moment: %s", self.follows, problem)
-                said, self.following_problem = problem, _as_told(problem)
+                self.following_problem = told
 
     async def _take_over(self, version: Version) -> None:
         """Start workers of another version beside the present ones, and let them answer from then on if all is well."""
@@ -213,6 +219,9 @@ class Front:
             return
         before, self.crew = self.crew, crew
         log.info("%s now is %s; %s finishes what it has", self.follows, version.reference, self.version.reference)
+        takes, took = _taken_by(version), _taken_by(self.version)
+        if takes != took:
+            log.warning("%s takes %s, where %s took %s", version.reference, takes, self.version.reference, took)
         self.version, self.tried, self.refused_version = version, tried, None
         self.switched = dt.datetime.now(dt.UTC)
         self.renew_headers()
@@ -259,6 +268,10 @@ def leave_paths_out(text: str) -> str:
 def _as_told(problem: str) -> str:
     """Make of what the log has what clients are told: a runner's words may have a path in them, or a key."""
     return leave_paths_out(mask_secrets(problem))
+
+
+def _taken_by(version: Version) -> str:
+    return describe_signature(version.signature.input if version.signature else {})
 
 
 def _same(one: Version, other: Version) -> bool:

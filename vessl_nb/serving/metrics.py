@@ -42,12 +42,15 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
         How many workers were started in place of one that ended.
     version
         What is served, as labels: ``reference``, ``runner`` ...
+    is_current
+        Whether that is what the alias points at; None where no alias is followed.
     """
 
     queue_length: int = 0
     workers: dict[str, int] = {}
     restarts: int = 0
     version: dict[str, str] = {}
+    is_current: bool | None = None
 
 
 class Recent(msgspec.Struct, frozen=True):

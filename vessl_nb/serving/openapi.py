@@ -34,6 +34,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     reference
         The version, such as ``iris:3``.
+    follows
+        The alias that the server follows; empty where it serves this version whatever happens.
     runner
         The name of its runner's class.
     description, tags
@@ -51,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     reference: str
+    follows: str = ""
     runner: str
     description: str = ""
     tags: dict[str, Any] = {}
@@ -73,8 +76,8 @@ def openapi_of(facts: Facts) -> dict[str, Any]:
     Returns
     -------
     dict
-        With ``x-tags`` and ``x-runner`` beside the title; ``x-inferred`` in a schema that is not declared, and
-        ``x-left-out`` beside the examples, where some are too large to be in it.
+        With ``x-tags``, ``x-runner`` and ``x-follows`` beside the title; ``x-inferred`` in a schema that is not
+        declared, and ``x-left-out`` beside the examples, where some are too large to be in it.
     """
     signature = facts.signature
     taken: Schema = signature.input if signature else {}
@@ -87,6 +90,7 @@ def openapi_of(facts: Facts) -> dict[str, Any]:
             **({"description": facts.description} if facts.description else {}),
             "x-runner": facts.runner,
             "x-tags": facts.tags,
+            **({"x-follows": facts.follows} if facts.follows else {}),
         },
         # Relative to this document, so that it holds behind a proxy's prefix too.
         "servers": [{"url": "."}],

@@ -160,6 +160,7 @@ class _Pages:
             workers={"ready": front.crew.workers, "missing": front.options.workers - front.crew.workers},
             restarts=front.restarts,
             version={"reference": front.version.reference, "runner": front.version.runner},
+            is_current=front.is_current if front.follows else None,
         )
         body, kind = exposition(front.metrics, gauges, request.headers.get("accept", ""))
         return Response(body, 200, {"content-type": kind})

@@ -86,7 +86,8 @@ def main(control: int, reference: str) -> None:
                 break
             fork = msgspec.json.decode(message, type=Fork)
             workers = {worker for worker in workers if _runs(worker)}
-            workers |= _make_worker(responder, front, fork.place, descriptors, can_fork=loaded.can_fork)
+            worker = _make_worker(responder, front, fork.place, descriptors, can_fork=loaded.can_fork)
+            workers |= {worker} if worker else set()
     finally:
         # Nobody is there to hear a worker that still is at something.
         for worker in workers:
@@ -151,8 +152,8 @@ def _rest_openmp() -> None:
 
 def _make_worker(
     responder: Responder, front: socket.socket, place: int, descriptors: list[int], *, can_fork: bool
-) -> set[int]:
-    """Make a worker, and give its process; none where it is this one, or could not be made."""
+) -> int:
+    """Make a worker, and give its process; 0 where it is this one, or could not be made."""
     asks, answers, slots = descriptors
     try:
         pid = os.fork() if can_fork else 0
@@ -163,11 +164,11 @@ def _make_worker(
         for descriptor in descriptors:
             os.close(descriptor)
         if pid < 0:
-            return set()
+            return 0
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.setpgid(pid, pid)  # here as well, so that it is done before anybody is told of it
         front.send(msgspec.json.encode(Forked(pid)))
-        return {pid}
+        return pid
     if can_fork:
         os.setpgid(0, 0)  # what the runner starts ends with its worker
     else:
@@ -181,7 +182,7 @@ def _make_worker(
         end_process()
     if can_fork:
         end_process()
-    return set()
+    return 0
 
 
 def _draw_anew() -> None:
