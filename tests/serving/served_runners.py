@@ -73,6 +73,8 @@ def make_obedient() -> type:  # noqa: C901  # one branch for each deed
             if do == "fork":
                 child = os.fork()
                 if not child:
+                    if data.get("alone"):
+                        os.setsid()
                     time.sleep(data["seconds"])
                     os._exit(0)
                 if data.get("end"):

@@ -134,7 +134,7 @@ def test_a_version_whose_example_fails_does_not_take_over_and_is_tried_again_whe
         assert "m:3, but it does not take over" in server.logs()
         assert serves_alias(server.url) == ["0.0"]
         assert post(server.url, SAMPLE).json["version"] == 0.0
-        assert len(processes_of(server)) == 3
+        assert len(alive(processes_of(server))) == 3
         steady.write_text("3")
         time.sleep(1.5)
         assert version_of(server.url) == 1  # it is not tried again and again
@@ -233,7 +233,7 @@ def test_a_version_that_the_alias_has_left_before_it_was_loaded_never_answers(ow
             time.sleep(5)
         assert {version for *_, version in watch.answers} == {"m:1"}
         assert "has left m:3" in server.logs()
-        assert len([process for process in processes_of(server) if process.is_running()]) == 3
+        assert len(alive(processes_of(server))) == 3
 
 
 def test_a_number_is_served_whatever_aliases_do(own):

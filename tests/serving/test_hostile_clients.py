@@ -18,7 +18,7 @@ import pytest
 from http_socket import Talk, ask, get, is_problem, post, request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from server_processes import at, processes_of, wait_until
+from server_processes import alive, at, processes_of, wait_until
 
 BODY = b'{"x": [1, 2]}'
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + os.urandom(32) + bytes(160)
@@ -326,4 +326,4 @@ def test_a_connection_too_many_is_503(impatient):
 
 
 def test_there_is_nobody_left_over(adder):
-    assert len(processes_of(adder)) == 1 + 1 + 2  # the front, the loading process, two workers
+    assert len(alive(processes_of(adder))) == 1 + 1 + 2  # the front, the loading process, two workers

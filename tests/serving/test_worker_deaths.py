@@ -51,7 +51,7 @@ class Load(Clients):
 
 def workers_of(server):
     """Find the processes that answer: those whose parent is the process that has loaded."""
-    (stem,) = psutil.Process(server._process.pid).children()
+    (stem,) = alive(psutil.Process(server._process.pid).children())
     return stem.children()
 
 
@@ -120,7 +120,7 @@ def test_workers_killed_under_load_lose_their_own_requests_alone(serve_from_shel
 def test_the_loading_process_killed_loses_nothing_and_is_replaced_when_it_is_needed(serve_from_shelf):
     server = serve_from_shelf("obedient", workers=2)
     front = psutil.Process(server._process.pid)
-    (stem,) = front.children()
+    (stem,) = alive(front.children())
     workers = stem.children()
     with Load(server.url, {}) as load:
         stem.kill()
@@ -131,11 +131,11 @@ def test_the_loading_process_killed_loses_nothing_and_is_replaced_when_it_is_nee
         worker.kill()
     wait_until(lambda: server.metadata()["server"]["workers"] == 2)
     assert post(server.url, {}).status == 200
-    wait_until(lambda: len(front.children()) == 1)  # one for both
-    wait_until(lambda: len(processes_of(server)) == 4)
+    wait_until(lambda: len(alive(front.children())) == 1)  # one for both
+    wait_until(lambda: len(alive(processes_of(server))) == 4)
     descriptors = front.num_fds()
     for _ in range(3):
-        for worker in [*front.children()[0].children(), *front.children()]:
+        for worker in [*alive(front.children())[0].children(), *alive(front.children())]:
             worker.kill()
         wait_until(lambda: server.metadata()["server"]["workers"] == 2 and post(server.url, {}).status == 200, 20)
     assert front.num_fds() <= descriptors + 2
@@ -259,6 +259,18 @@ def test_what_a_runner_has_started_ends_with_its_worker(serve_from_shelf):
     assert len(processes) == before + 1
     server.stop()
     wait_until(lambda: not alive(processes))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does it")
+def test_a_process_that_outlives_its_worker_is_reaped_by_the_server(serve_from_shelf):
+    server = serve_from_shelf("obedient")
+    before = set(processes_of(server))
+    assert post(server.url, {"do": "fork", "seconds": 4, "alone": True}).status == 200
+    (child,) = set(processes_of(server)) - before
+    assert post(server.url, {"do": "kill"}).status == 503
+    wait_until(lambda: child.ppid() == server._process.pid)
+    wait_until(lambda: not child.is_running())  # which one that has ended still is, while nobody has reaped it
+    assert post(server.url, {}).status == 200
 
 
 def test_a_runner_that_left_its_group_of_processes_is_ended_all_the_same(serve_from_shelf):

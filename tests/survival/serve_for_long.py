@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 import psutil
 from http_socket import Talk, get, post, request
 from served_runners import make_obedient
-from server_processes import at, processes_of
+from server_processes import alive, at, processes_of
 
 import vessl_nb as vessl
 from vessl_nb.serving.launch import serve
@@ -92,7 +92,7 @@ def kill_workers(server, over: threading.Event) -> None:
     """Kill a worker now and then."""
     while not over.wait(5):
         with contextlib.suppress(psutil.Error, IndexError):
-            stems = psutil.Process(server._process.pid).children()
+            stems = alive(psutil.Process(server._process.pid).children())
             random.choice(stems[0].children()).kill()
 
 

@@ -24,7 +24,9 @@ from vessl_nb.serving.hot_path import PredictProtocol
 from vessl_nb.serving.limits import raise_open_files
 from vessl_nb.serving.log import wait_for_log, write_log_aside
 from vessl_nb.serving.options import Listening, Options
+from vessl_nb.serving.orphans import adopt_orphans, reap_orphans
 from vessl_nb.serving.routes import make_app
+from vessl_nb.serving.stem_process import StemProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,7 @@ def serve_until_told(options: Options, announce: Callable[[Listening], None], pa
     VesslError
         It did not start; says why.
     """
+    adopt_orphans()
     token = options.token
     if token is None:
         token = "" if is_local(options.host) else make_token()
@@ -144,6 +147,7 @@ class _Server(uvicorn.Server):
             self._front.renew_headers()
             self.server_state.default_headers = [(b"date", self._front.date_header[len("date: ") :].strip())]
             self._sweep()
+            reap_orphans(StemProcess.is_one)
             if self._parent is not None:  # else the log is not this server's own
                 _cut_log()
         return self.should_exit

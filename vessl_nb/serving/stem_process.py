@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from vessl_nb.serving.orders import Fork, Forked, Loaded
 from vessl_nb.serving.wire import packet_pair
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vessl_nb.serving.wire import Slots
 
 _LARGEST = 1 << 16
@@ -27,13 +29,30 @@ _LAST_WORD = 0.05
 
 
 class StemProcess:
-    """A process that loads the version, as the front talks to it."""
+    """A process that loads the version, as the front talks to it.
+
+    Attributes
+    ----------
+    running
+        Those that this process waits for, by process id.
+    starting
+        How many more there will be, whose ids are not known yet.
+    """
+
+    running: ClassVar[set[int]] = set()
+    starting: ClassVar[int] = 0
 
     def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
         self.process = process
         self.control = control
         self.loaded = Loaded()
         self.turn = asyncio.Lock()
+        self.running.add(process.pid)
+
+    @classmethod
+    def is_one(cls, pid: int) -> bool:
+        """Tell whether a child of this process is one, or may be."""
+        return pid in cls.running or cls.starting > 0
 
     @classmethod
     async def start(cls, reference: str, folder: Path, workers: int) -> StemProcess:
@@ -51,7 +70,7 @@ class StemProcess:
         ours, theirs = packet_pair()
         ours.setblocking(False)
         script = f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r})"
-        with theirs:
+        with theirs, cls._one_more():
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
@@ -63,13 +82,22 @@ class StemProcess:
                 env=_threads(workers) | os.environ | _named_folders(),
                 start_new_session=True,  # Ctrl-C is the front's to hear, and all of it can be ended together
             )
-        stem = cls(process, ours)
+            stem = cls(process, ours)
         try:
             await stem._load(reference)
         except BaseException:  # that nobody waits for it any more, too
             await stem.end()
             raise
         return stem
+
+    @classmethod
+    @contextlib.contextmanager
+    def _one_more(cls) -> Iterator[None]:
+        cls.starting += 1
+        try:
+            yield
+        finally:
+            cls.starting -= 1
 
     async def _load(self, reference: str) -> None:
         message = await self._hear(_LOADING_LIMIT)
@@ -127,6 +155,7 @@ class StemProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
+        self.running.discard(self.process.pid)
 
 
 def _threads(workers: int) -> dict[str, str]:
