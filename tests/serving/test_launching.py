@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from server_processes import alive, at, processes_of, wait_until
 import vessl_nb as vessl
 from vessl_nb.errors import CannotServe, InvalidArgument, NotFound, RequestFailed, VesslError
 from vessl_nb.serving import launch
+from vessl_nb.serving.access import Access
+from vessl_nb.serving.front import Front
 from vessl_nb.serving.launch import running_servers, serve
+from vessl_nb.serving.options import Options
 
 
 def test_a_server_predicts_tells_and_stops(serve_from_shelf):
@@ -262,3 +266,9 @@ def test_workers_stand_in_a_folder_of_their_own_which_is_gone_afterwards(tmp_pat
             assert folder != Path.cwd()
             assert get(server.url, "/health/ready").status == 200
         assert not folder.exists()
+
+
+def test_where_nothing_temporary_can_be_made_it_says_what_to_set(shelf, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(shelf / "read-only"))
+    with at(shelf), pytest.raises(CannotServe, match="Set TMPDIR"):
+        Front(Options(reference="adder:1"), Access(""), 10)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vessl_nb.errors import VesslError
+from vessl_nb.errors import CannotServe, VesslError
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
@@ -106,7 +106,7 @@ class Front:
         self._reference = parse_reference(options.reference)
         self._draining: set[asyncio.Task[None]] = set()
         self.version = self._resolve()
-        self._folder = tempfile.TemporaryDirectory(prefix="vessl_nb-serve-", ignore_cleanup_errors=True)
+        self._folder = _make_folder()
         self.crew = self._crew_of(self.version)
 
     @property
@@ -243,6 +243,16 @@ class Front:
         await asyncio.gather(self.crew.drain(), *self._draining, return_exceptions=True)
         with contextlib.suppress(OSError):
             self._folder.cleanup()
+
+
+def _make_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="vessl_nb-serve-", ignore_cleanup_errors=True)
+    except OSError as error:  # a container's file system is read-only, say
+        raise CannotServe(
+            f"Cannot make a temporary folder, which the runner works in: {error.strerror}.",
+            "Set TMPDIR to a folder that can be written to.",
+        ) from error
 
 
 async def _prove(crew: Crew) -> Tried:
