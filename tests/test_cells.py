@@ -223,9 +223,12 @@ class TestDefinitions:
             assert len(definitions_of("value")) == 10
             times.append(time.perf_counter() - begin)
         assert min(times) < 0.015
-        begin = time.perf_counter()
-        assert len(definitions_of("prepare_7")) == 1
-        assert time.perf_counter() - begin < 0.015
+        times = []
+        for _ in range(7):
+            begin = time.perf_counter()
+            assert len(definitions_of("prepare_7")) == 1
+            times.append(time.perf_counter() - begin)
+        assert min(times) < 0.015
 
     def test_a_hundred_names_in_two_hundred_cells_take_less_than_15_ms_once_they_were_asked_for(self, bare):
         for number in range(200):

@@ -48,7 +48,7 @@ class CleanProcess:
         self._is_closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._reading = -1
-        self._problem: OSError | None = None
+        self._problem: Exception | None = None
 
     def start(self) -> None:
         """Start the process. What hinders it is said when it is asked: what is wrong with the version comes first."""
@@ -67,7 +67,7 @@ class CleanProcess:
                     self._process = self._open(writing)
                 finally:
                     os.close(writing)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  # `ask` says it
                 self._problem = error
 
     def _open(self, writing: int) -> subprocess.Popen[bytes]:
@@ -138,9 +138,9 @@ class CleanProcess:
                     if pipe is not None:
                         with contextlib.suppress(OSError):
                             pipe.close()
-            if self._reading >= 0:
-                os.close(self._reading)
-                self._reading = -1
+            reading, self._reading = self._reading, -1
+            if reading >= 0:
+                os.close(reading)
 
 
 @contextlib.contextmanager

@@ -277,7 +277,7 @@ def test_what_another_process_registers_appears_by_itself(table, lab):
     code = ELSEWHERE.format(tests=str(TESTS))
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
     key = f"iris:{COUNT + 2}"
-    table.row(key).wait_for(timeout=2_000)
+    table.row(key).wait_for(timeout=15_000)
     table.says(f"1 new version: {key}.")
     assert table.row(key).get_by_text("new", exact=True).is_visible()
 

@@ -319,12 +319,14 @@ def test_a_key_that_cannot_be_written_is_said_to_be_one():
 
 def test_one_odd_key_does_not_make_a_large_answer_slow():
     plain, odd = [{key: [float(number) for number in range(300_000)]} for key in ("a", ("a",))]
-    seconds = []
-    for answer in (plain, odd):
-        begun = time.perf_counter()
-        write(answer)
-        seconds.append(time.perf_counter() - begun)
-    assert seconds[1] < 10 * seconds[0] + 0.05
+    seconds = {}
+    for _ in range(3):  # the least of some: others use this machine
+        for name, answer in (("plain", plain), ("odd", odd)):
+            begun = time.perf_counter()
+            write(answer)
+            took = time.perf_counter() - begun
+            seconds[name] = min(took, seconds.get(name, took))
+    assert seconds["odd"] < 10 * seconds["plain"] + 0.05
 
 
 def test_an_answer_that_contains_itself_is_refused_not_followed_for_ever():

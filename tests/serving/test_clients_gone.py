@@ -33,7 +33,7 @@ def test_clients_that_went_away_give_their_places_back(serve_from_shelf, tmp_pat
     url, path = serve_from_shelf("obedient", queue=3).url, tmp_path / "touched"
     with contextlib.ExitStack() as stack:
         sleeper, *later = [stack.enter_context(Talk(url)) for _ in range(4)]
-        sleeper.send(order("sleep", seconds=4))
+        sleeper.send(order("sleep", seconds=8))
         time.sleep(0.1)
         for _ in range(3):  # as many as the queue holds
             talk = stack.enter_context(Talk(url))
@@ -42,7 +42,7 @@ def test_clients_that_went_away_give_their_places_back(serve_from_shelf, tmp_pat
                 assert talk.reply().status == 100
             time.sleep(0.1)
             leave(talk, is_reset=is_reset)
-        wait_until(lambda: counted(url).get("499", 0) == 3, 3)
+        wait_until(lambda: counted(url).get("499", 0) == 3)
         for talk in later:
             talk.send(order(""))
         assert [talk.reply().status for talk in [sleeper, *later]] == [200] * 4
@@ -52,7 +52,7 @@ def test_clients_that_went_away_give_their_places_back(serve_from_shelf, tmp_pat
 def test_a_request_that_a_worker_is_at_keeps_its_place_though_its_client_is_gone(serve_from_shelf):
     url = serve_from_shelf("obedient", queue=0).url
     with Talk(url) as talk:
-        talk.send(order("sleep", seconds=1))
+        talk.send(order("sleep", seconds=5))
         time.sleep(0.1)
         leave(talk, is_reset=True)
     wait_until(lambda: counted(url).get("499") == 1)
@@ -63,7 +63,7 @@ def test_a_request_that_a_worker_is_at_keeps_its_place_though_its_client_is_gone
 def test_the_time_that_they_waited_is_among_the_latencies(serve_from_shelf):
     url = serve_from_shelf("obedient").url
     with Talk(url) as talk:
-        talk.send(order("sleep", seconds=1))
+        talk.send(order("sleep", seconds=10))
         time.sleep(0.5)
         leave(talk, is_reset=True)
     wait_until(lambda: counted(url).get("499") == 1)
@@ -73,7 +73,7 @@ def test_the_time_that_they_waited_is_among_the_latencies(serve_from_shelf):
         for sample in family.samples
         if sample.name == "vessl_request_seconds_sum"
     ]
-    assert 0.4 < sum(sums) < 1
+    assert 0.4 < sum(sums) < 10
 
 
 def test_a_server_that_is_stopped_does_not_wait_for_answers_that_nobody_gets(serve_from_shelf):

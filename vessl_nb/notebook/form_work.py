@@ -73,9 +73,12 @@ class Work:
                 error = raised
             self._end()
         except KeyboardInterrupt as interrupt:
-            self._end()
             # It may have come just after the task was done.
             error = interrupt if result is None and error is None else error
+            try:
+                self._end()
+            except KeyboardInterrupt:  # once more
+                self._end()
         finally:
             done(result, error)
 

@@ -110,7 +110,7 @@ class _Families(Collector):
         if gauges.is_current is not None:
             yield GaugeMetricFamily(
                 "vessl_serves_alias",
-                "1 where what the alias points at is served; 0 where that was refused, or the alias cannot be read.",
+                "0 where what the alias points at was refused, or it cannot be read; 1 where that is served, or loads.",
                 value=gauges.is_current,
             )
 

@@ -10,7 +10,7 @@ import re
 import tempfile
 from email.utils import formatdate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,9 +19,11 @@ from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.serving.crew import Crew
+from vessl_nb.serving.loosened import loosen_input
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.orders import Tried
 from vessl_nb.serving.problems import CLIENT_CLOSED, Problem, not_ready
+from vessl_nb.temporary_folder import making_temporary
 from vessl_nb.values.schema_words import describe_signature
 from vessl_nb.values.secrets import mask_secrets
 
@@ -106,7 +108,8 @@ class Front:
         self._reference = parse_reference(options.reference)
         self._draining: set[asyncio.Task[None]] = set()
         self.version = self._resolve()
-        self._folder = _make_folder()
+        with making_temporary(CannotServe):
+            self._folder = tempfile.TemporaryDirectory(prefix="vessl_nb-serve-", ignore_cleanup_errors=True)
         self.crew = self._crew_of(self.version)
 
     @property
@@ -116,7 +119,7 @@ class Front:
 
     @property
     def is_current(self) -> bool:
-        """Whether it serves what the alias points at, as far as that can be read."""
+        """Whether it serves what the alias points at, or goes there, as far as that can be read."""
         return self.refused_version is None and not self.following_problem
 
     @property
@@ -219,9 +222,15 @@ class Front:
             return
         before, self.crew = self.crew, crew
         log.info("%s now is %s; %s finishes what it has", self.follows, version.reference, self.version.reference)
-        takes, took = _taken_by(version), _taken_by(self.version)
+        takes, took = _taken_by(version, crew), _taken_by(self.version, before)
         if takes != took:
-            log.warning("%s takes %s, where %s took %s", version.reference, takes, self.version.reference, took)
+            log.warning(
+                "%s takes other input than %s did: %s, where it was %s",
+                version.reference,
+                self.version.reference,
+                describe_signature(takes),
+                describe_signature(took),
+            )
         self.version, self.tried, self.refused_version = version, tried, None
         self.switched = dt.datetime.now(dt.UTC)
         self.renew_headers()
@@ -243,16 +252,6 @@ class Front:
         await asyncio.gather(self.crew.drain(), *self._draining, return_exceptions=True)
         with contextlib.suppress(OSError):
             self._folder.cleanup()
-
-
-def _make_folder() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix="vessl_nb-serve-", ignore_cleanup_errors=True)
-    except OSError as error:  # a container's file system is read-only, say
-        raise CannotServe(
-            f"Cannot make a temporary folder, which the runner works in: {error.strerror}.",
-            "Set TMPDIR to a folder that can be written to.",
-        ) from error
 
 
 async def _prove(crew: Crew) -> Tried:
@@ -280,8 +279,9 @@ def _as_told(problem: str) -> str:
     return leave_paths_out(mask_secrets(problem))
 
 
-def _taken_by(version: Version) -> str:
-    return describe_signature(version.signature.input if version.signature else {})
+def _taken_by(version: Version, crew: Crew) -> dict[str, Any]:
+    schema = version.signature.input if version.signature else {}
+    return loosen_input(schema, is_declared=crew.loaded.input_is_declared)
 
 
 def _same(one: Version, other: Version) -> bool:

@@ -23,6 +23,7 @@ from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.serving.asking import Answered, ask_server, write_data
 from vessl_nb.serving.options import Listening, Options, check_options
+from vessl_nb.temporary_folder import making_temporary
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -240,9 +241,10 @@ def serve(
 
 def _start(options: Options) -> Server:
     """Start the process, and wait until it answers."""
+    with making_temporary(CannotServe):
+        descriptor, name = tempfile.mkstemp(prefix="vessl_nb-serve-", suffix=".log")
     said, saying = os.pipe()
     ending, pipe = os.pipe()
-    descriptor, name = tempfile.mkstemp(prefix="vessl_nb-serve-", suffix=".log")
     fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_APPEND)  # so that it can be cut while others write
     log = Path(name)
     script = f"from vessl_nb.serving.server import main; main({saying}, {ending}, {name!r})"

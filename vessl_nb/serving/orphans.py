@@ -25,19 +25,20 @@ def adopt_orphans() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap_orphans(is_own: Callable[[int], bool]) -> None:
+def reap_orphans(is_awaited: Callable[[int], bool]) -> None:
     """Reap the children that have ended.
 
     Parameters
     ----------
-    is_own
-        Tells of a process whether somebody else here waits for its end: it is left, with those behind it for now.
+    is_awaited
+        Tells of a process whether somebody else here waits for its end: it is left to them, with those behind it until
+        the next time.
     """
     if sys.platform != "linux":
         return
     with contextlib.suppress(ChildProcessError):  # there are none
         # Looked at first, and left where it was: an end that is asked for twice is an error of the second.
         while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if is_own(found.si_pid):
+            if is_awaited(found.si_pid):
                 return
             os.waitpid(found.si_pid, os.WNOHANG)

@@ -45,6 +45,8 @@ log = logging.getLogger("vessl_nb.serving")
 def serve_until_told(options: Options, announce: Callable[[Listening], None], parent: int | None = None) -> None:
     """Serve, in this process and its children, until SIGINT, SIGTERM, or the end of the parent.
 
+    The process is the server's own from then on: the end of each of its children is asked for here.
+
     Parameters
     ----------
     options
@@ -147,7 +149,7 @@ class _Server(uvicorn.Server):
             self._front.renew_headers()
             self.server_state.default_headers = [(b"date", self._front.date_header[len("date: ") :].strip())]
             self._sweep()
-            reap_orphans(StemProcess.is_one)
+            reap_orphans(StemProcess.is_awaited)
             if self._parent is not None:  # else the log is not this server's own
                 _cut_log()
         return self.should_exit

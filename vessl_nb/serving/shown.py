@@ -12,7 +12,6 @@ import msgspec
 from vessl_nb.errors import RequestFailed
 from vessl_nb.faces.server import ServerFace
 from vessl_nb.serving.docs_examples import URL, write_curl, write_python
-from vessl_nb.serving.loosened import loosen_input
 from vessl_nb.serving.media_types import answer_file_of, is_json
 from vessl_nb.serving.proxied import proxied_path
 from vessl_nb.values.schema_words import describe_signature
@@ -77,8 +76,9 @@ def read_calling(server: Server, metadata: dict[str, Any]) -> Calling:
     document = msgspec.json.decode(server.ask("GET", "/openapi.json").body)
     predict = document["paths"]["/predict"]["post"]
     taken, given = predict["requestBody"]["content"], predict["responses"]["200"]["content"]
-    input_schema = (metadata["version"]["signature"] or {}).get("input", {})
-    is_declared = "x-inferred" not in document["components"]["schemas"]["Input"]
+    schema = document["components"]["schemas"]["Input"]
+    if "x-inferred" not in schema:  # then it is the version's own, whose names for its parts are nearer
+        schema = (metadata["version"]["signature"] or {}).get("input", {})
     described = [taken[media_type] for media_type in taken if is_json(media_type)]
     examples = [example["value"] for each in described for example in each.get("examples", {}).values()]
     return Calling(
@@ -88,7 +88,7 @@ def read_calling(server: Server, metadata: dict[str, Any]) -> Calling:
         examples=examples,
         left_out=max((each.get("x-left-out", 0) for each in described), default=0),
         answer_file=answer_file_of(given),
-        input_schema=loosen_input(input_schema, is_declared=is_declared),
+        input_schema=schema,
     )
 
 

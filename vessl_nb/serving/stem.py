@@ -47,7 +47,7 @@ _PAUSE_HARD = 2  # of OpenMP's omp_pause_resource_t
 log = logging.getLogger("vessl_nb.serving")
 
 
-def main(control: int, reference: str) -> None:
+def main(control: int, reference: str, parent: int) -> None:
     """Load a version, and make workers as long as there is somebody at the other end.
 
     Parameters
@@ -56,6 +56,8 @@ def main(control: int, reference: str) -> None:
         The descriptor of the socket to the front.
     reference
         The version, with its revision.
+    parent
+        The front's process. It may be gone by now, and this one have another parent.
     """
     write_log()
     faulthandler.enable()
@@ -67,7 +69,7 @@ def main(control: int, reference: str) -> None:
     front.set_inheritable(False)
     os.register_at_fork(after_in_child=front.close)  # the front waits for the end of this process alone
     try:
-        with _ending_with(os.getppid()):
+        with _ending_with(parent):
             responder, loaded = _load(reference)
     except BaseException as error:  # whatever the version's code raises is told, an exit as well
         if not isinstance(error, VesslError) or error.__cause__ is not None:
@@ -84,9 +86,13 @@ def main(control: int, reference: str) -> None:
             message, descriptors, _, _ = socket.recv_fds(front, _LARGEST, 3)
             if not message:
                 break
+            for (
+                descriptor
+            ) in descriptors:  # a command that the runner starts would hold them open after its worker's end
+                os.set_inheritable(descriptor, False)
             fork = msgspec.json.decode(message, type=Fork)
             workers = {worker for worker in workers if _runs(worker)}
-            worker = _make_worker(responder, front, fork.place, descriptors, can_fork=loaded.can_fork)
+            worker = _make_worker(responder, front, parent, fork.place, descriptors, can_fork=loaded.can_fork)
             workers |= {worker} if worker else set()
     finally:
         # Nobody is there to hear a worker that still is at something.
@@ -151,7 +157,7 @@ def _rest_openmp() -> None:
 
 
 def _make_worker(
-    responder: Responder, front: socket.socket, place: int, descriptors: list[int], *, can_fork: bool
+    responder: Responder, front: socket.socket, parent: int, place: int, descriptors: list[int], *, can_fork: bool
 ) -> int:
     """Make a worker, and give its process; 0 where it is this one, or could not be made."""
     asks, answers, slots = descriptors
@@ -175,7 +181,7 @@ def _make_worker(
         front.send(msgspec.json.encode(Forked(os.getpid())))
     try:
         _draw_anew()
-        with contextlib.nullcontext() if can_fork else _ending_with(os.getppid()):
+        with contextlib.nullcontext() if can_fork else _ending_with(parent):
             work(responder, socket.socket(fileno=asks), socket.socket(fileno=answers), Slots(slots), place)
     except BaseException:
         log.exception("A worker failed")
@@ -194,13 +200,13 @@ def _draw_anew() -> None:
 
 
 @contextlib.contextmanager
-def _ending_with(front: int) -> Iterator[None]:
+def _ending_with(parent: int) -> Iterator[None]:
     """End this process when the front is no more, though loading or a request hangs in it."""
     is_over = threading.Event()
 
     def wait() -> None:
         while not is_over.wait(1):
-            if os.getppid() != front:
+            if os.getppid() != parent:
                 os.killpg(0, signal.SIGKILL)
 
     thread = threading.Thread(target=wait, daemon=True)

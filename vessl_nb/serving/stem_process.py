@@ -50,8 +50,8 @@ class StemProcess:
         self.running.add(process.pid)
 
     @classmethod
-    def is_one(cls, pid: int) -> bool:
-        """Tell whether a child of this process is one, or may be."""
+    def is_awaited(cls, pid: int) -> bool:
+        """Tell whether a child of this process is one, or may be: `asyncio` asks for its end."""
         return pid in cls.running or cls.starting > 0
 
     @classmethod
@@ -69,7 +69,7 @@ class StemProcess:
         """
         ours, theirs = packet_pair()
         ours.setblocking(False)
-        script = f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r})"
+        script = f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r}, {os.getpid()})"
         with theirs, cls._one_more():
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
