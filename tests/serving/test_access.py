@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 
 import pytest
@@ -44,6 +45,35 @@ def test_another_name_is_refused_and_what_to_do_is_said(adder, host):
         assert host in reply.json["detail"]
         assert "with a token" in reply.json["detail"]
         assert b"sum" not in reply.body
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_whatever_watches_over_servers_may_ask_by_any_name(adder, host):
+    assert get(adder.url, "/health/ready", host=host).status == 200
+    assert get(adder.url, "/health/live", host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "is_foreign"),
+    [
+        ("https://model.example", "model.example:443", False), ("http://model.example", "model.example:80", False),
+        ("https://model.example:8443", "model.example:8443", False), ("https://model.example", "MODEL.example", False),
+        ("https://model.example", "model.example:80", True), ("http://model.example:8000", "model.example", True),
+        ("https://evil.example", "model.example", True), ("null", "model.example", True),
+    ],
+)  # fmt: skip
+def test_a_page_of_another_site_is_told_from_the_servers_own(serve_from_shelf, origin, host, is_foreign):
+    url = serve_from_shelf("adder", token="known").url
+    headers = {"origin": origin, "host": host}
+    basic = "Basic " + base64.b64encode(b"any:known").decode()  # which a browser sends by itself
+    reply = post(url, {"x": [1]}, headers={**headers, "authorization": basic})
+    assert reply.status == (403 if is_foreign else 200)
+    if is_foreign:
+        assert origin in reply.json["detail"]
+        assert host in reply.json["detail"]
+    # This it does not: who has it was given it.
+    assert post(url, {"x": [1]}, headers={**headers, "authorization": "Bearer known"}).status == 200
+    assert post(url, {"x": [1]}, headers={**headers, "authorization": "Bearer else"}).status == 401
 
 
 def test_behind_a_hub_the_hubs_name_is_taken(serve_from_shelf, monkeypatch):

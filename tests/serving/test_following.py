@@ -212,6 +212,49 @@ def test_what_runs_goes_on_when_the_registry_cannot_be_read(own):
         wait_until(lambda: not get(server.url, "/metadata").json["following"]["problem"])
 
 
+def test_a_version_that_did_not_load_is_tried_again(own, tmp_path):
+    class Needs(vessl.RunnerBase):
+        @staticmethod
+        def load_model(props, artifacts):
+            from pathlib import Path
+
+            return Path(props["path"]).read_text()
+
+        @staticmethod
+        def predict(model, data):
+            return {"sum": 0.0, "version": model}
+
+    late = tmp_path / "late.txt"
+    Needs.save_model = staticmethod(lambda model: {"path": model})
+    vessl.register_model("m", None, Needs, str(late), check=False)
+    with serve("m:champion") as server:
+        vessl.set_alias("m:3", "champion")
+        wait_until(lambda: refusal_of(server), 20)
+        assert "Trying again in 5 s" in server.logs()
+        assert post(server.url, SAMPLE).json["version"] == 0.0
+        late.write_text("here")
+        wait_until(lambda: version_of(server.url) == 3, 30)
+        assert post(server.url, SAMPLE).json["version"] == "here"
+        assert refusal_of(server) is None
+
+
+def test_another_version_under_the_same_reference_is_a_new_one_to_who_follows_and_none_to_who_does_not(own, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    with at(elsewhere):
+        for number in (7.0, 8.0):
+            vessl.register_model("m", None, make_adder(), number, sample=SAMPLE, aliases=["champion"], check=False)
+        vessl.set_alias("m:1", "champion")
+    with serve("m:champion") as follower, serve("m:1") as other:
+        assert post(follower.url, SAMPLE).json["version"] == post(other.url, SAMPLE).json["version"] == 0.0
+        (own / "registry").rename(own / "before")
+        (elsewhere / "registry").rename(own / "registry")
+        wait_until(lambda: post(follower.url, SAMPLE).json["version"] == 7.0, 20)
+        for process in psutil.Process(other._process.pid).children(recursive=True):
+            process.kill()
+        wait_until(lambda: "it was replaced" in other.logs(), 20)
+        assert get(other.url, "/health/ready").status == 503
+
+
 def test_a_version_that_the_alias_has_left_before_it_was_loaded_never_answers(own):
     class Slow(vessl.RunnerBase):
         @staticmethod

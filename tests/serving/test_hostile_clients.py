@@ -15,7 +15,7 @@ import urllib.parse
 
 import psutil
 import pytest
-from http_socket import Talk, ask, get, is_problem, post, request
+from http_socket import Talk, ask, counted, get, is_problem, post, request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server_processes import alive, at, processes_of, wait_until
@@ -268,6 +268,7 @@ import sys
 from vessl_nb.serving import limits
 limits.READING = limits.IDLE = limits.WRITING = 1.0
 limits.LINGERING, limits.SLOWEST, limits._CONNECTIONS = 0.5, 20_000_000, 20
+limits.BODIES = 3_000_000
 from vessl_nb.serving.options import Options
 from vessl_nb.serving.server import serve_until_told
 serve_until_told(Options(reference="obedient", port=0), lambda said: print(said.url, flush=True))
@@ -323,6 +324,43 @@ def test_a_connection_too_many_is_503(impatient):
     for talk in talks:
         talk.socket.close()
     wait_until(lambda: post(impatient, {}).status == 200)
+
+
+def test_what_is_no_request_to_predict_is_not_counted_as_one(impatient):
+    def other():
+        lines = get(impatient, "/metrics").body.decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith("vessl_refused_connections_total "))
+
+    before, others = counted(impatient), other()
+    for data in (CLIENT_HELLO, request(method="GET", path="/docs", headers={"x-much": "a" * 70_000})):
+        assert ask(impatient, data).status in {400, 431}
+    assert ask(impatient, request(b"{}", headers={"x-much": "a" * 70_000})).status == 431
+    assert other() == others + 2
+    assert counted(impatient) == before | {"431": before.get("431", 0) + 1}
+
+
+@pytest.mark.parametrize("headers", [{}, {"expect": "100-continue"}], ids=["short way", "long way"])
+def test_bodies_that_are_too_many_together_are_503_and_their_room_is_given_back(impatient, headers):
+    asked = request(json.dumps({"do": "", "much": "x" * 1_700_000}).encode(), headers=headers)
+    with Talk(impatient) as one, Talk(impatient) as other:
+        one.send(asked[:-10])
+        time.sleep(0.2)
+        with contextlib.suppress(OSError):
+            other.send(asked[:-10])
+        replies = iter(other.reply, None)
+        reply = next(reply for reply in replies if reply.status != 100)
+        assert is_problem(reply, 503)
+        assert reply.headers["retry-after"] == "1"
+        one.send(asked[-10:])
+        assert next(reply for reply in iter(one.reply, None) if reply.status != 100).status == 200
+    for _ in range(5):  # whether they are answered, refused, or left
+        assert post(impatient, {"much": "x" * 1_700_000}).status == 200
+        with Talk(impatient) as gone:
+            gone.send(asked[:-10])
+        time.sleep(0.1)
+    with Talk(impatient) as too_large:
+        too_large.send(request(b"", headers={"content-length": "3000001"}))
+        assert is_problem(too_large.reply(), 413)
 
 
 def test_there_is_nobody_left_over(adder):

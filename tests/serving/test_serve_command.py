@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from server_processes import alive, at, wait_until
 
 import vessl_nb as vessl
 
+KNOWN = {"authorization": "Bearer known"}
 COMMAND = Path(sys.executable).parent / "vessl-nb"
 
 
@@ -43,9 +45,7 @@ def refused(shelf, *arguments):
     return done.stderr
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, 0)]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
 def test_it_says_where_it_answers_and_ends_when_it_is_told(shelf, number, status):
     with command(shelf, "adder:champion", "--port", "0", "--workers", "2") as (running, said):
         url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
@@ -57,6 +57,87 @@ def test_it_says_where_it_answers_and_ends_when_it_is_told(shelf, number, status
         assert running.wait(30) == status
         wait_until(lambda: not alive(processes), 15)
         assert "Traceback" not in running.stderr.read()
+
+
+def test_it_ends_with_its_terminal_and_ignores_the_end_of_others(shelf):
+    own, theirs = os.openpty()
+    with at(shelf):
+        for stdin, is_ended in ((theirs, True), (subprocess.DEVNULL, False)):
+            line = [COMMAND, "serve", "adder", "--port", "0"]
+            with subprocess.Popen(
+                line, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ) as running:
+                url = re.search(r"http://127\.0\.0\.1:\d+", running.stdout.readline())[0]
+                running.send_signal(signal.SIGHUP)
+                if not is_ended:
+                    time.sleep(0.5)
+                    assert post(url, {"x": [1]}).status == 200
+                    running.terminate()
+                assert running.wait(30) == (0 if is_ended else -signal.SIGTERM)
+    os.close(own)
+    os.close(theirs)
+
+
+def test_what_nobody_reads_holds_up_no_request(shelf):
+    with at(shelf):
+        running = subprocess.Popen(
+            [COMMAND, "serve", "obedient", "--port", "0", "--timeout", "5"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,  # which nobody reads
+            text=True,
+        )
+    try:
+        url = re.search(r"http://127\.0\.0\.1:\d+", running.stdout.readline())[0]
+        assert {post(url, {"do": "raise"}).status for _ in range(170)} == {500}
+        assert get(url, "/metadata").json["server"]["restarts"] == 0
+    finally:
+        running.kill()
+        running.communicate()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_it_serves_though_nobody_can_be_told_where(shelf):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with at(shelf), Path("/dev/full").open("w") as full:
+        running = subprocess.Popen([COMMAND, "serve", "adder", "--port", f"{port}"], stdout=full, stderr=full)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError):
+                assert post(f"http://127.0.0.1:{port}", {"x": [1]}).status == 200
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def test_one_that_was_killed_leaves_no_folder(shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with command(shelf, "obedient", "--port", "0", "--workers", "2") as (running, said):
+        assert post(re.search(r"http://127\.0\.0\.1:\d+", said)[0], {}).status == 200
+        assert list(tmp_path.glob("vessl_nb-serve-*"))
+        running.kill()
+        wait_until(lambda: not list(tmp_path.glob("vessl_nb-serve-*")))
+
+
+def test_the_runner_is_not_told_the_token(tmp_path, monkeypatch):
+    class Tells(vessl.RunnerBase):
+        @staticmethod
+        def predict(model, data):
+            import os
+
+            return dict(os.environ).get("VESSL_NB_" + "TOKEN")
+
+    monkeypatch.setenv("VESSL_NB_TOKEN", "known")
+    with at(tmp_path):
+        vessl.register_model("tells", None, Tells, {}, check=False)
+    with command(tmp_path, "tells", "--port", "0") as (_, said):
+        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        assert post(url, {}, headers=KNOWN).json is None
+        assert post(url, {}).status == 401
 
 
 def test_a_token_is_made_and_shown_where_others_can_ask(shelf):

@@ -131,6 +131,11 @@ class Version:
         revision = f"@{self.revision}" if self._is_one_of_many else ""
         return f"{qualified(self.organization_name, self.repository_name)}:{self.number}{revision}"
 
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest: registries that were made apart may have other versions under one reference."""
+        return self._revision.registered.manifest.digest
+
     @cached_property
     def manifest(self) -> Manifest:
         """The document that describes what the version holds."""

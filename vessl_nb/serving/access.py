@@ -13,6 +13,7 @@ OPEN_PATHS = ("/health/live", "/health/ready")
 """The paths that answer without a token: whatever watches over servers asks them."""
 
 _LOCAL = {"localhost"}
+_PORTS = {b"http": b":80", b"https": b":443"}  # which an origin leaves out
 _MOST_HOSTS = 64
 
 
@@ -85,7 +86,16 @@ class Access:
             self._good_hosts.add(host)
         return True
 
-    @staticmethod
-    def is_foreign(origin: bytes, host: bytes) -> bool:
-        """Tell whether a page of another site asks, which a browser lets it do without the user's knowledge."""
-        return bool(origin) and origin.partition(b"://")[2].lower() != host.lower()
+    def is_foreign(self, origin: bytes, host: bytes, authorization: bytes) -> bool:
+        """Tell whether a page of another site asks, which a browser lets it do without the user's knowledge.
+
+        Parameters
+        ----------
+        origin, host, authorization
+            The headers of those names. A browser sends a password by itself, but no bearer's token: who sends the right
+            one, which is for `knows_token` to say, was given it.
+        """
+        if not origin or (self._token and authorization[:7].lower() == b"bearer "):
+            return False
+        scheme, _, name = origin.lower().partition(b"://")
+        return host.lower() not in {name, name + _PORTS.get(scheme, b"")}

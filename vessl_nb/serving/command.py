@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING
 
@@ -45,4 +46,5 @@ def _say_where(options: Options, listening: Listening) -> None:
 
 
 def _print(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  # a command prints, into a pipe as well
+    with contextlib.suppress(OSError):  # a disk that is full, or nobody who listens, is no reason not to serve
+        print(text, flush=True)  # noqa: T201  # a command prints, into a pipe as well

@@ -38,6 +38,8 @@ class Connection(HttpToolsProtocol):
         Whether a first request began to arrive; whether one has not arrived wholly.
     is_heading
         Whether a request's headers are arriving.
+    held
+        How many bytes of a larger body that is arriving are here.
     in_flight
         How many requests have their headers here, and no answer yet.
     has_ended
@@ -56,7 +58,8 @@ class Connection(HttpToolsProtocol):
         self.is_refused = self.has_ended = False
         self.refusal: tuple[Problem, bytes] | None = None
         self.on_the_long_way: list[RequestResponseCycle] = []
-        self.in_flight = 0
+        self.in_flight = self.held = 0
+        self.url = b""
         self.header_size = self.kept = self.arrived = self.unread = 0
         self.since = time.monotonic()
         if len(self.connections) > self.front.most_connections:
@@ -65,6 +68,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request that has no answer yet: uvicorn tells the last one."""
+        self.let_go()
         for cycle in self.on_the_long_way:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -153,6 +157,18 @@ class Connection(HttpToolsProtocol):
         if self.front.is_ending:
             self.cycle.keep_alive = False
 
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that is larger than most, and refuse it where those of all clients are too many."""
+        self.held += size
+        self.front.arriving_bytes += size
+        if self.front.has_too_many_bytes:
+            self.refuse(Problem(503, "Too much at once", "Large bodies of others are arriving. Try again."), TRY_AGAIN)
+
+    def let_go(self) -> None:
+        """Count the bytes no more that were handed on, or forgotten."""
+        self.front.arriving_bytes -= self.held
+        self.held = 0
+
     def on_response_complete(self) -> None:
         """Go on with what came behind a request that has its answer now."""
         self.in_flight -= 1
@@ -166,6 +182,7 @@ class Connection(HttpToolsProtocol):
         if self.is_refused:
             return
         self.is_refused = True
+        self.let_go()
         self.refusal = (problem, more)
         if self.has_begun and self.is_reading and not self.is_heading:  # it is on one of the ways already
             if self.cycle.response_complete:
@@ -189,7 +206,10 @@ class Connection(HttpToolsProtocol):
                 b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
                 % (STATUS_LINES[problem.status], self.front.date_header, PROBLEM_TYPE, len(body), more, body)
             )
-            self.front.refused(problem.status)
+            if self.url == b"/predict":
+                self.front.refused(problem.status)
+            else:
+                self.front.refused_connections += 1
         # Closed at once, what the client is still sending would take the answer away from it.
         self.transport.write_eof()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vessl_nb.errors import CannotServe
+from vessl_nb.faces.words import one_line
 from vessl_nb.serving.orders import Loaded, Tried
 from vessl_nb.serving.pending import Pending
 from vessl_nb.serving.problems import PROBLEM_TYPE, Problem
@@ -43,6 +44,7 @@ _HASTY = 1.0
 """A worker that lived shorter than these seconds is replaced only after a while: it would die again at once."""
 
 _LONGEST_PAUSE = 10.0
+_LONGEST_REASON = 500
 
 log = logging.getLogger("vessl_nb.serving")
 
@@ -72,8 +74,8 @@ class Crew:
 
     Parameters
     ----------
-    reference
-        The version, with its revision.
+    reference, digest
+        The version, with its revision; and its digest, for the registry may come to have another one under that.
     size
         How many workers there are to be.
     queue
@@ -93,8 +95,9 @@ class Crew:
         The requests that have no answer yet.
     """
 
-    def __init__(self, reference: str, size: int, queue: int, timeout: float, folder: Path) -> None:
+    def __init__(self, reference: str, digest: str, size: int, queue: int, timeout: float, folder: Path) -> None:
         self.reference = reference
+        self._digest = digest
         self.loaded = Loaded()
         self.restarts = 0
         self._size = size
@@ -187,7 +190,7 @@ class Crew:
         self._stems = [stem for stem in self._stems if stem not in over]
         for stem in over:  # what it has started besides workers, perhaps
             await stem.end()
-        stem = await StemProcess.start(self.reference, self._folder, self._size)
+        stem = await StemProcess.start(self.reference, self._digest, self._folder, self._size)
         self._stems.append(stem)
         self.loaded = stem.loaded
         return stem
@@ -237,7 +240,8 @@ class Crew:
                 if not self._workers:
                     self.pending.close()
                 pause = min(max(2 * pause, 0.1), _LONGEST_PAUSE)
-                log.error("No worker of %s could be made: %s Trying again in %.1f s", self.reference, error, pause)  # noqa: TRY400  # it says all
+                why = one_line(str(error), _LONGEST_REASON)
+                log.error("No worker of %s could be made: %s Trying again in %.1f s", self.reference, why, pause)  # noqa: TRY400  # it says all
             else:
                 return
 

@@ -106,6 +106,11 @@ class _Families(Collector):
         yield CounterMetricFamily(
             "vessl_worker_restarts", "Workers started in place of one that ended.", value=gauges.restarts
         )
+        yield CounterMetricFamily(
+            "vessl_refused_connections",
+            "Connections refused before they asked for /predict: too many, no HTTP, too large headers.",
+            value=gauges.refused_connections,
+        )
         yield InfoMetricFamily("vessl_version", "The version that is served.", value=gauges.version)
         if gauges.is_current is not None:
             yield GaugeMetricFamily(

@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
+import math
 import re
 import tempfile
+import time
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
 from vessl_nb.registry.version import Version
 from vessl_nb.serving.crew import Crew
+from vessl_nb.serving.limits import limit_bodies
 from vessl_nb.serving.loosened import loosen_input
 from vessl_nb.serving.metrics import Metrics
 from vessl_nb.serving.orders import Tried
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 
 _FOLLOW = 1.0
 """How often an alias is looked at, in seconds."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+"""How long a version that did not load is let alone before it is tried again, in seconds: twice as long each time."""
 
 _PATH = re.compile(r"(?<![\w:/.])~?(?:/[^/\s'\"<>|:,;()]+)+/([^/\s'\"<>|:,;()]*)")
 """A path of two parts or more; not what follows a host's name."""
@@ -57,6 +64,25 @@ class Refused(msgspec.Struct, frozen=True):
     reference: str
     why: str
     at: dt.datetime
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A version that the alias points at, and that is to take over.
+
+    One that answers otherwise than it did is not tried again. One that does not load may do so later: there was no room
+    on a disk, say, or a shared drive was away.
+    """
+
+    version: Version
+    again_at: float = math.inf
+    pause: float = 0.0
+
+    def wait(self) -> float:
+        """Let it be tried again after a while, and give how long that is, in seconds."""
+        self.pause = min(2 * self.pause or _FIRST_PAUSE, _LONGEST_PAUSE)
+        self.again_at = time.monotonic() + self.pause
+        return self.pause
 
 
 class Front:
@@ -87,6 +113,12 @@ class Front:
         The last version that was to take over and did not; None where the present one is the one to be served.
     tried
         What came of its stored examples.
+    refused_connections
+        How many connections were refused before it was known that they ask for a prediction.
+    most_body_bytes, most_bodies_bytes
+        How many bytes a body may have, and all bodies together.
+    arriving_bytes
+        How many bytes of larger bodies are here that have not arrived wholly.
     following_problem
         Why the alias cannot be followed at the moment; empty where it can, or there is none.
     """
@@ -95,12 +127,16 @@ class Front:
         self.options = options
         self.access = access
         self.most_connections = most_connections
+        self.most_body_bytes, self.most_bodies_bytes = limit_bodies()
         self.metrics = Metrics()
         self.started = dt.datetime.now(dt.UTC)
         self.switched: dt.datetime | None = None
         self.refused_version: Refused | None = None
         self.tried = Tried()
         self.following_problem = ""
+        self.refused_connections = 0
+        self.arriving_bytes = 0
+        self._candidate: _Candidate | None = None
         self.date_header = self.version_header = b""
         self.is_ready = self.is_ending = False
         self._restarts_before = 0
@@ -123,6 +159,11 @@ class Front:
         return self.refused_version is None and not self.following_problem
 
     @property
+    def has_too_many_bytes(self) -> bool:
+        """Whether larger bodies that arrive, or wait for their answers, have more bytes than all may have."""
+        return self.arriving_bytes + self.crew.pending.large_bytes > self.most_bodies_bytes
+
+    @property
     def restarts(self) -> int:
         """How many workers were replaced since the start."""
         return self._restarts_before + self.crew.restarts
@@ -134,7 +175,7 @@ class Front:
         version.manifest  # noqa: B018  # read while the registry is in reach: /metadata tells of it as long as it is served
         options = self.options
         reference = version.reference.partition("@")[0] + f"@{version.revision}"
-        return Crew(reference, options.workers, options.queue, options.timeout, Path(self._folder.name))
+        return Crew(reference, version.digest, options.workers, options.queue, options.timeout, Path(self._folder.name))
 
     async def start(self) -> None:
         """Load the version, which verifies it, and let it answer its examples.
@@ -187,11 +228,13 @@ class Front:
             await asyncio.sleep(_FOLLOW)
             try:
                 version = await asyncio.to_thread(self._resolve)  # a shared drive may take its time
-                refused = self.refused_version
                 if _same(version, self.version):
-                    self.refused_version = None
-                elif refused is None or refused.reference != version.reference:
-                    await self._take_over(version)
+                    self.refused_version, self._candidate = None, None
+                elif not self._candidate or not _same(version, self._candidate.version):
+                    self._candidate = _Candidate(version)
+                    await self._take_over(self._candidate)
+                elif time.monotonic() >= self._candidate.again_at:
+                    await self._take_over(self._candidate)
                 self.following_problem = ""
             except Exception as error:  # noqa: BLE001  # it was removed, or the registry is out of reach: what runs goes on
                 problem = error.what if isinstance(error, VesslError) else f"{type(error).__name__}: {error}"
@@ -200,8 +243,9 @@ class Front:
                     log.warning("%s cannot be followed at the moment: %s", self.follows, problem)
                 self.following_problem = told
 
-    async def _take_over(self, version: Version) -> None:
+    async def _take_over(self, candidate: _Candidate) -> None:
         """Start workers of another version beside the present ones, and let them answer from then on if all is well."""
+        version = candidate.version
         crew = self._crew_of(version)
         proving = asyncio.ensure_future(_prove(crew))
         try:
@@ -211,14 +255,17 @@ class Front:
                     log.info("%s has left %s, which does not take over any more", self.follows, version.reference)
                     await _give_up(crew, proving)
                     return
-            tried = proving.result()
+            tried, has_loaded = proving.result()
         except BaseException:  # the end of the server, say
             await _give_up(crew, proving)
             raise
         if tried.problem:
             await crew.end()
             self.refused_version = Refused(version.reference, _as_told(tried.problem), dt.datetime.now(dt.UTC))
-            log.error("%s now is %s, but it does not take over: %s", self.follows, version.reference, tried.problem)
+            again = "" if has_loaded else f" Trying again in {candidate.wait():g} s."
+            log.error(
+                "%s now is %s, but it does not take over: %s%s", self.follows, version.reference, tried.problem, again
+            )
             return
         before, self.crew = self.crew, crew
         log.info("%s now is %s; %s finishes what it has", self.follows, version.reference, self.version.reference)
@@ -231,7 +278,7 @@ class Front:
                 describe_signature(takes),
                 describe_signature(took),
             )
-        self.version, self.tried, self.refused_version = version, tried, None
+        self.version, self.tried, self.refused_version, self._candidate = version, tried, None, None
         self.switched = dt.datetime.now(dt.UTC)
         self.renew_headers()
         self._restarts_before += before.restarts
@@ -254,16 +301,16 @@ class Front:
             self._folder.cleanup()
 
 
-async def _prove(crew: Crew) -> Tried:
-    """Start workers, and let them answer the stored examples."""
+async def _prove(crew: Crew) -> tuple[Tried, bool]:
+    """Start workers, and let them answer the stored examples; tells also whether it came to that."""
     try:
         await crew.start()
-        return await crew.try_examples()
     except VesslError as error:
-        return Tried(problem=error.what)
+        return Tried(problem=error.what), False
+    return await crew.try_examples(), True
 
 
-async def _give_up(crew: Crew, proving: asyncio.Future[Tried]) -> None:
+async def _give_up(crew: Crew, proving: asyncio.Future[tuple[Tried, bool]]) -> None:
     proving.cancel()
     await asyncio.wait([proving])
     await crew.end()
@@ -285,4 +332,4 @@ def _taken_by(version: Version, crew: Crew) -> dict[str, Any]:
 
 
 def _same(one: Version, other: Version) -> bool:
-    return (one.number, one.revision) == (other.number, other.revision)
+    return (one.number, one.revision, one.digest) == (other.number, other.revision, other.digest)

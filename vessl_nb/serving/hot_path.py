@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vessl_nb.serving import limits
 from vessl_nb.serving.connection import STATUS_LINES, TRY_AGAIN, Connection
-from vessl_nb.serving.problems import CLIENT_CLOSED, PROBLEM_TYPE, Problem, client_closed
+from vessl_nb.serving.problems import CLIENT_CLOSED, PROBLEM_TYPE, Problem, body_too_large, client_closed
 
 if TYPE_CHECKING:
     from vessl_nb.serving.crew import Crew
@@ -80,8 +80,8 @@ class PredictProtocol(Connection):
         if self.is_refused:
             return
         headers = dict(self.headers)
-        if int(headers.get(b"content-length", 0)) > limits.BODY:
-            self.refuse(_too_large())
+        if int(headers.get(b"content-length", 0)) > self.front.most_body_bytes:
+            self.refuse(body_too_large(self.front.most_body_bytes))
             return
         if self._is_usual() and b"content-encoding" not in headers and self._may_ask(headers):
             parser, front = self.parser, self.front
@@ -106,7 +106,7 @@ class PredictProtocol(Connection):
         if not access.takes_host(host):
             return False
         origin = headers.get(b"origin")
-        return not (origin and access.is_foreign(origin, host))
+        return not (origin and access.is_foreign(origin, host, headers.get(b"authorization", b"")))
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body."""
@@ -115,6 +115,8 @@ class PredictProtocol(Connection):
             return
         self.kept = 0
         self.arrived += len(body)
+        if self.arrived > limits.UNCOUNTED:
+            self.hold(len(body))
         if not isinstance(hot, _Hot):
             super().on_body(body)
             return
@@ -124,8 +126,10 @@ class PredictProtocol(Connection):
             hot.body = bytearray(hot.body) + body
         else:
             hot.body += body
-        if len(hot.body) > limits.BODY:
-            self.refuse(_too_large())
+        if len(hot.body) > self.front.most_body_bytes:
+            self.refuse(body_too_large(self.front.most_body_bytes))
+        if self.is_refused:
+            hot.body = b""
 
     def on_message_complete(self) -> None:
         """Hand the request on."""
@@ -141,6 +145,8 @@ class PredictProtocol(Connection):
         body, hot.body = hot.body, b""
         crew = self.front.crew
         hot.number = crew.pending.ask(hot.content_type, body, self._answer)
+        if self.held:
+            self.let_go()
         if hot.number:
             hot.crew = crew
         else:
@@ -189,7 +195,3 @@ class PredictProtocol(Connection):
         if hot.crew.pending.is_waiting(hot.number):
             self.front.abandoned(hot.crew, hot.number, time.monotonic() - hot.began)
             self._write(CLIENT_CLOSED, PROBLEM_TYPE, client_closed().document())
-
-
-def _too_large() -> Problem:
-    return Problem(413, "Body too large", f"It may have {limits.BODY:,} bytes.")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
+from pathlib import Path
 
 BODY = 100 * 1000 * 1000
-"""The most bytes of a request's body."""
+"""The most bytes of a request's body, where there is memory for it."""
+
+BODIES = 1000 * 1000 * 1000
+"""The most bytes of all bodies that are here at once, where there is memory for them."""
+
+UNCOUNTED = 64 * 1024
+"""How many bytes of each body are not counted among those of all."""
+
+_OF_MEMORY = 0.25
+"""What part of this machine's memory, or of its container's, bodies may have."""
 
 HEADERS = 64 * 1024
 """The most bytes of a request's headers, and of its address."""
@@ -36,6 +48,16 @@ IDLE = 75.0
 
 _CONNECTIONS = 20_000
 _OWN_FILES = 200
+
+
+def limit_bodies() -> tuple[int, int]:
+    """Give how many bytes one body may have, and how many all may have together."""
+    sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # of the container, by cgroups' two versions
+        with contextlib.suppress(OSError, ValueError):  # there is none, or it says "max"
+            sizes.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    bodies = min(BODIES, int(min(sizes) * _OF_MEMORY))
+    return min(BODY, bodies), bodies
 
 
 def raise_open_files() -> int:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import queue
+import select
 import sys
 import time
 from logging.handlers import QueueHandler, QueueListener
@@ -14,13 +15,21 @@ _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _LAST_WORDS = 1.0
 """How long the end of a server waits for who reads its log, in seconds."""
 
+_PATIENCE = 0.2
+"""How long a process that answers requests waits for who reads its log, in seconds."""
+
 _lines: queue.Queue[logging.LogRecord] = queue.Queue(10_000)
 """What is to be written aside; what does not fit is left out."""
 
 
 def write_log() -> None:
-    """Write what is logged to standard error, in this process and those forked from it."""
-    logging.basicConfig(format=_FORMAT, level=logging.INFO, stream=sys.stderr)
+    """Write what is logged to standard error, in this process and those forked from it.
+
+    They cannot write it aside: a thread that writes is not in a fork. What nobody reads for a while is left out.
+    """
+    handler = _Patient(sys.stderr.fileno()) if sys.stderr is not None else logging.NullHandler()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def write_log_aside() -> None:
@@ -42,6 +51,23 @@ def wait_for_log() -> None:
     deadline = time.monotonic() + _LAST_WORDS
     while _lines.unfinished_tasks and time.monotonic() < deadline:
         time.sleep(0.005)
+
+
+class _Patient(logging.Handler):
+    """Writes to a file, and waits for who reads it no longer than `_PATIENCE`."""
+
+    def __init__(self, file: int) -> None:
+        super().__init__()
+        self._file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        left = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        room = select.poll()
+        room.register(self._file, select.POLLOUT)
+        with contextlib.suppress(OSError):
+            while left and room.poll(_PATIENCE * 1000):
+                # So much goes into a pipe at once where there is room at all.
+                left = left[os.write(self._file, left[: select.PIPE_BUF]) :]
 
 
 class _Aside(QueueHandler):

@@ -42,6 +42,8 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
         How many workers were started in place of one that ended.
     version
         What is served, as labels: ``reference``, ``runner`` ...
+    refused_connections
+        How many connections were refused before it was known that they ask for a prediction.
     is_current
         Whether that is what the alias points at; None where no alias is followed.
     """
@@ -50,6 +52,7 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     workers: dict[str, int] = {}
     restarts: int = 0
     version: dict[str, str] = {}
+    refused_connections: int = 0
     is_current: bool | None = None
 
 

@@ -43,6 +43,8 @@ class Pending:
 
     Attributes
     ----------
+    large_bytes
+        How many bytes the larger bodies among them have.
     is_closed
         Whether no more are taken in: there is nobody to answer them.
     """
@@ -59,6 +61,8 @@ class Pending:
         self._free = 0
         self._overdue: set[int] = set()
         self._number = 0
+        self._large: dict[int, int] = {}
+        self.large_bytes = 0
         self.is_closed = False
 
     def __len__(self) -> int:
@@ -96,6 +100,9 @@ class Pending:
         self._number = number = self._number + 1
         deadline = time.monotonic() + self._timeout
         self._requests[number] = _Request(answered, deadline)
+        if len(body) >= INLINE:
+            self._large[number] = len(body)
+            self.large_bytes += len(body)
         if self._unsent:
             self._unsent[number] = (content_type, body)
             return number
@@ -148,6 +155,7 @@ class Pending:
             return
         if self._unsent.pop(number, None) is not None:
             del self._requests[number]
+            self.large_bytes -= self._large.pop(number, 0)
             return
         self._requests[number] = _Request(_tell_nobody, request.deadline)
         self._gone[number] = is_waiting = self.is_waiting(number)
@@ -161,6 +169,8 @@ class Pending:
         if request is None:  # the client was told that it took too long
             self._overdue.discard(answer.id)
             return
+        if self._large:
+            self.large_bytes -= self._large.pop(answer.id, 0)
         if self._gone and self._gone.pop(answer.id, False):
             self._free -= 1
         try:

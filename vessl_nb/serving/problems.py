@@ -60,6 +60,11 @@ def client_closed() -> Problem:
     return Problem(CLIENT_CLOSED, "Client closed request", detail)
 
 
+def body_too_large(most: int) -> Problem:
+    """Give what is said of a body that has more bytes than one may have."""
+    return Problem(413, "Body too large", f"It may have {most:,} bytes.")
+
+
 def short(value: Any) -> str:
     """Write a value of a request in a few characters, for the detail of a problem.
 

@@ -18,7 +18,7 @@ from vessl_nb.serving import limits
 from vessl_nb.serving.access import OPEN_PATHS
 from vessl_nb.serving.description import metadata_of
 from vessl_nb.serving.metrics import Gauges
-from vessl_nb.serving.problems import MEDIA_TYPE, Problem, client_closed, not_ready, short
+from vessl_nb.serving.problems import MEDIA_TYPE, Problem, body_too_large, client_closed, not_ready, short
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,19 +63,26 @@ class _Guard:
             return
         headers = dict(scope["headers"])
         access, host = self._front.access, headers.get(b"host", b"")
+        origin, authorization = headers.get(b"origin", b""), headers.get(b"authorization", b"")
+        is_open = scope["path"] in OPEN_PATHS
         problem = None
         asks: list[str] = []
-        if not access.takes_host(host):
+        if not is_open and not access.takes_host(host):
             problem = Problem(
                 403,
                 "Foreign host",
                 f"It was asked by the name {short(host.decode('latin-1'))}, but without a token this server answers by "
                 "its machine's own alone, such as localhost. Ask by that, or start the server with a token.",
             )
-        elif access.is_foreign(headers.get(b"origin", b""), host):
-            problem = Problem(403, "Foreign page", "A page of another site asks; only this server's own pages may.")
-        elif scope["path"] not in OPEN_PATHS and not access.knows_token(headers.get(b"authorization", b"")):
-            title = "Wrong token" if headers.get(b"authorization") else "Token needed"
+        elif access.is_foreign(origin, host, authorization):
+            problem = Problem(
+                403,
+                "Foreign page",
+                f"A page of {short(origin.decode('latin-1'))} asks, and only this server's own may, which was asked as "
+                f"{short(host.decode('latin-1'))}. A proxy before it has to hand on the name that it was asked by.",
+            )
+        elif not is_open and not access.knows_token(authorization):
+            title = "Wrong token" if authorization else "Token needed"
             problem = Problem(401, title, "Send it as the header 'Authorization: Bearer TOKEN'.")
             asks = ["Bearer", 'Basic realm="vessl-nb: any name, the token as password"']
         if problem is None:
@@ -107,9 +114,9 @@ class _Pages:
         try:
             async for part in request.stream():
                 body += part
-                if len(body) > limits.BODY:
+                if len(body) > self._front.most_body_bytes:
                     self._front.refused(413)
-                    raise Problem(413, "Body too large", f"It may have {limits.BODY:,} bytes.")
+                    raise body_too_large(self._front.most_body_bytes)
         except ClientDisconnect:
             raise client_closed() from None
         loop = asyncio.get_running_loop()
@@ -120,6 +127,7 @@ class _Pages:
         if not number:
             return Response(self._front.turn_away(), 503, _TRY_AGAIN, MEDIA_TYPE)
         connection: Connection = request.scope["vessl_nb.connection"]
+        connection.let_go()
         leaving = asyncio.ensure_future(request.receive())  # after the body, only the client's end is still to come
         try:
             while not future.done():
@@ -160,6 +168,7 @@ class _Pages:
             workers={"ready": front.crew.workers, "missing": front.options.workers - front.crew.workers},
             restarts=front.restarts,
             version={"reference": front.version.reference, "runner": front.version.runner},
+            refused_connections=front.refused_connections,
             is_current=front.is_current if front.follows else None,
         )
         body, kind = exposition(front.metrics, gauges, request.headers.get("accept", ""))

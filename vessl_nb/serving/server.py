@@ -118,8 +118,11 @@ class _Server(uvicorn.Server):
         """Start the workers, and only then listen."""
         starting = asyncio.ensure_future(self._front.start())
         self._watch_parent()
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed, and this is not to outlive it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            if _has_terminal():  # which was closed: this is not to outlive it
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
+            else:  # who looks after services asks so for a new look at settings, of which there are none
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
         while not starting.done() and not self.should_exit:
             await asyncio.wait([starting], timeout=0.1)
         if not starting.done():
@@ -160,7 +163,7 @@ class _Server(uvicorn.Server):
             connection.sweep(now)  # type: ignore[union-attr]  # all are of our own protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was accepted, then end the workers; told so once more, end them at once."""
+        """Answer what was accepted, then end the workers; at once where Ctrl-C is pressed again."""
         self._front.is_ending = True
         self._following.cancel()
         await asyncio.wait([self._following])  # a version that it was starting is ended
@@ -191,6 +194,10 @@ class _Server(uvicorn.Server):
 
         os.set_blocking(parent, False)
         loop.add_reader(parent, hear)
+
+
+def _has_terminal() -> bool:
+    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def _cut_log() -> None:

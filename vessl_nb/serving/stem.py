@@ -13,6 +13,7 @@ import gc
 import io
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vessl_nb.capture.declared_types import declared_types, find_declaration
-from vessl_nb.errors import VesslError
+from vessl_nb.errors import CannotServe, VesslError
 from vessl_nb.loading import check_environment, load_manifest
 from vessl_nb.registry.names import parse_reference
 from vessl_nb.registry.registry import open_registry
@@ -47,19 +48,20 @@ _PAUSE_HARD = 2  # of OpenMP's omp_pause_resource_t
 log = logging.getLogger("vessl_nb.serving")
 
 
-def main(control: int, reference: str, parent: int) -> None:
+def main(control: int, reference: str, digest: str, parent: int) -> None:
     """Load a version, and make workers as long as there is somebody at the other end.
 
     Parameters
     ----------
     control
         The descriptor of the socket to the front.
-    reference
-        The version, with its revision.
+    reference, digest
+        The version, with its revision, and what it must be.
     parent
         The front's process. It may be gone by now, and this one have another parent.
     """
     write_log()
+    folder = Path.cwd()  # the front's own; the version may have another
     faulthandler.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What the runner prints is in the log at once, and not once more for each worker forked with it unwritten.
@@ -69,8 +71,8 @@ def main(control: int, reference: str, parent: int) -> None:
     front.set_inheritable(False)
     os.register_at_fork(after_in_child=front.close)  # the front waits for the end of this process alone
     try:
-        with _ending_with(parent):
-            responder, loaded = _load(reference)
+        with _ending_with(parent, folder):
+            responder, loaded = _load(reference, digest)
     except BaseException as error:  # whatever the version's code raises is told, an exit as well
         if not isinstance(error, VesslError) or error.__cause__ is not None:
             log.exception("Loading %s failed", reference)  # at first: who is told ends this process
@@ -92,14 +94,22 @@ def main(control: int, reference: str, parent: int) -> None:
                 os.set_inheritable(descriptor, False)
             fork = msgspec.json.decode(message, type=Fork)
             workers = {worker for worker in workers if _runs(worker)}
-            worker = _make_worker(responder, front, parent, fork.place, descriptors, can_fork=loaded.can_fork)
+            alone = contextlib.nullcontext() if loaded.can_fork else _ending_with(parent, folder)
+            worker = _make_worker(responder, front, fork.place, descriptors, alone, can_fork=loaded.can_fork)
             workers |= {worker} if worker else set()
     finally:
         # Nobody is there to hear a worker that still is at something.
         for worker in workers:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(worker, signal.SIGKILL)
-        os.killpg(0, signal.SIGKILL)
+        _end_without(parent, folder)
+
+
+def _end_without(parent: int, folder: Path) -> None:
+    """End this process and what it has started; and what the front would have cleared up, where that was killed."""
+    if os.getppid() != parent and folder.name.startswith("vessl_nb-serve-"):
+        shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _runs(worker: int) -> bool:
@@ -115,9 +125,14 @@ def _failure(error: BaseException) -> Loaded:
     return Loaded(kind="CannotLoad", what=f"Loading it raised {type(error).__name__}: {error}")
 
 
-def _load(reference: str) -> tuple[Responder, Loaded]:
+def _load(reference: str, digest: str) -> tuple[Responder, Loaded]:
     registry = open_registry()
     version = Version.of(registry, *registry.resolve(parse_reference(reference)))
+    if version.digest != digest:
+        raise CannotServe(
+            f"The registry has another version under {reference} than the one that is served: it was replaced.",
+            "Start the server anew.",
+        )
     check_environment(version)
     manifest, signature = version.manifest, version.signature
     runner: Runner
@@ -157,7 +172,13 @@ def _rest_openmp() -> None:
 
 
 def _make_worker(
-    responder: Responder, front: socket.socket, parent: int, place: int, descriptors: list[int], *, can_fork: bool
+    responder: Responder,
+    front: socket.socket,
+    place: int,
+    descriptors: list[int],
+    alone: contextlib.AbstractContextManager[None],
+    *,
+    can_fork: bool,
 ) -> int:
     """Make a worker, and give its process; 0 where it is this one, or could not be made."""
     asks, answers, slots = descriptors
@@ -181,7 +202,7 @@ def _make_worker(
         front.send(msgspec.json.encode(Forked(os.getpid())))
     try:
         _draw_anew()
-        with contextlib.nullcontext() if can_fork else _ending_with(parent):
+        with alone:
             work(responder, socket.socket(fileno=asks), socket.socket(fileno=answers), Slots(slots), place)
     except BaseException:
         log.exception("A worker failed")
@@ -200,14 +221,14 @@ def _draw_anew() -> None:
 
 
 @contextlib.contextmanager
-def _ending_with(parent: int) -> Iterator[None]:
+def _ending_with(parent: int, folder: Path) -> Iterator[None]:
     """End this process when the front is no more, though loading or a request hangs in it."""
     is_over = threading.Event()
 
     def wait() -> None:
         while not is_over.wait(1):
             if os.getppid() != parent:
-                os.killpg(0, signal.SIGKILL)
+                _end_without(parent, folder)
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()

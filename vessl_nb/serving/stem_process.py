@@ -55,13 +55,13 @@ class StemProcess:
         return pid in cls.running or cls.starting > 0
 
     @classmethod
-    async def start(cls, reference: str, folder: Path, workers: int) -> StemProcess:
+    async def start(cls, reference: str, digest: str, folder: Path, workers: int) -> StemProcess:
         """Start the process, and wait until it has loaded; CannotServe where it cannot.
 
         Parameters
         ----------
-        reference
-            The version, with its revision.
+        reference, digest
+            The version, with its revision, and what it must be.
         folder
             Its working directory.
         workers
@@ -69,7 +69,9 @@ class StemProcess:
         """
         ours, theirs = packet_pair()
         ours.setblocking(False)
-        script = f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r}, {os.getpid()})"
+        script = (
+            f"from vessl_nb.serving.stem import main; main({theirs.fileno()}, {reference!r}, {digest!r}, {os.getpid()})"
+        )
         with theirs, cls._one_more():
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -79,7 +81,7 @@ class StemProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=folder,
-                env=_threads(workers) | os.environ | _named_folders(),
+                env=_environment(workers),
                 start_new_session=True,  # Ctrl-C is the front's to hear, and all of it can be ended together
             )
             stem = cls(process, ours)
@@ -156,6 +158,11 @@ class StemProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
         self.running.discard(self.process.pid)
+
+
+def _environment(workers: int) -> dict[str, str]:
+    """Give the runner's code what this process has, but for the token: clients are to know that."""
+    return _threads(workers) | {n: v for n, v in os.environ.items() if n != "VESSL_NB_TOKEN"} | _named_folders()
 
 
 def _threads(workers: int) -> dict[str, str]:
