@@ -212,6 +212,17 @@ def test_what_runs_goes_on_when_the_registry_cannot_be_read(own):
         wait_until(lambda: not get(server.url, "/metadata").json["following"]["problem"])
 
 
+def test_a_temporary_folder_that_was_cleared_away_is_made_again(own, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serve("m:champion") as server:
+        (folder,) = [path for path in tmp_path.glob("vessl_nb-serve-*") if path.is_dir()]
+        folder.rmdir()
+        vessl.set_alias("m:2", "champion")
+        wait_until(lambda: version_of(server.url) == 2, 20)
+        assert post(server.url, SAMPLE).json["version"] == 100.0
+    assert not list(tmp_path.glob("vessl_nb-serve-*"))
+
+
 def test_a_version_that_did_not_load_is_tried_again(own, tmp_path):
     class Needs(vessl.RunnerBase):
         @staticmethod

@@ -171,6 +171,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what came behind a request that has its answer now."""
+        self.let_go()
         self.in_flight -= 1
         self.since = time.monotonic()
         super().on_response_complete()

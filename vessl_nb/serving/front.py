@@ -75,13 +75,13 @@ class _Candidate:
     """
 
     version: Version
-    again_at: float = math.inf
+    at: float = 0.0
     pause: float = 0.0
 
     def wait(self) -> float:
         """Let it be tried again after a while, and give how long that is, in seconds."""
         self.pause = min(2 * self.pause or _FIRST_PAUSE, _LONGEST_PAUSE)
-        self.again_at = time.monotonic() + self.pause
+        self.at = time.monotonic() + self.pause
         return self.pause
 
 
@@ -230,11 +230,11 @@ class Front:
                 version = await asyncio.to_thread(self._resolve)  # a shared drive may take its time
                 if _same(version, self.version):
                     self.refused_version, self._candidate = None, None
-                elif not self._candidate or not _same(version, self._candidate.version):
-                    self._candidate = _Candidate(version)
-                    await self._take_over(self._candidate)
-                elif time.monotonic() >= self._candidate.again_at:
-                    await self._take_over(self._candidate)
+                else:
+                    if not self._candidate or not _same(version, self._candidate.version):
+                        self._candidate = _Candidate(version)
+                    if time.monotonic() >= self._candidate.at:
+                        await self._take_over(self._candidate)
                 self.following_problem = ""
             except Exception as error:  # noqa: BLE001  # it was removed, or the registry is out of reach: what runs goes on
                 problem = error.what if isinstance(error, VesslError) else f"{type(error).__name__}: {error}"
@@ -262,6 +262,7 @@ class Front:
         if tried.problem:
             await crew.end()
             self.refused_version = Refused(version.reference, _as_told(tried.problem), dt.datetime.now(dt.UTC))
+            candidate.at = math.inf
             again = "" if has_loaded else f" Trying again in {candidate.wait():g} s."
             log.error(
                 "%s now is %s, but it does not take over: %s%s", self.follows, version.reference, tried.problem, again

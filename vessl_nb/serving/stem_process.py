@@ -67,6 +67,8 @@ class StemProcess:
         workers
             How many workers there are to be, who share the processors.
         """
+        # What lies among temporary files for long may have been cleared away.
+        folder.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240  # it takes a moment
         ours, theirs = packet_pair()
         ours.setblocking(False)
         script = (
