@@ -68,8 +68,8 @@ class Watch(Clients):
 
 
 EAGER = """
-from vessl_nb.serving import front
-front._FOLLOW = 0.02
+from vessl_nb.serving import following
+following._LOOK = 0.02
 from vessl_nb.serving.options import Options
 from vessl_nb.serving.server import serve_until_told
 serve_until_told(Options(reference="m:champion", port=0, workers=2), lambda said: print(said.url, flush=True))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def metadata_of(front: Front) -> dict[str, Any]:
     """Describe a server and its version, as JSON."""
-    version, refused = front.version, front.refused_version
+    version, following = front.version, front.following
     manifest = version.manifest
     return {
         "version": {
@@ -43,12 +43,12 @@ def metadata_of(front: Front) -> dict[str, Any]:
             "remark": front.tried.problem,
         },
         "following": {
-            "reference": front.follows,
-            "switched": front.switched,
-            "problem": front.following_problem,
-            "refused": {"reference": refused.reference, "why": refused.why, "at": refused.at} if refused else None,
+            "reference": following.reference,
+            "switched": following.switched,
+            "problem": following.problem,
+            "refused": following.refused,
         }
-        if front.follows
+        if following
         else None,
     }
 

@@ -27,7 +27,7 @@ def _facts_of(front: Front, crew: Crew) -> Facts:
     version, loaded = front.version, crew.loaded
     return Facts(
         reference=version.reference,
-        follows=front.follows,
+        follows=front.following.reference if front.following else "",
         runner=version.runner,
         description=version.description,
         tags=version.tags,

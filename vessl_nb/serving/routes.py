@@ -169,7 +169,7 @@ class _Pages:
             restarts=front.restarts,
             version={"reference": front.version.reference, "runner": front.version.runner},
             refused_connections=front.refused_connections,
-            is_current=front.is_current if front.follows else None,
+            is_current=front.following.is_current if front.following else None,
         )
         body, kind = exposition(front.metrics, gauges, request.headers.get("accept", ""))
         return Response(body, 200, {"content-type": kind})

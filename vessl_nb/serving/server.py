@@ -109,6 +109,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.failure: Exception | None = None
         self._front = front
+        self._following: asyncio.Future[None] | None = None
         self._announce = announce
         self._parent = parent
         self._url = url
@@ -141,7 +142,8 @@ class _Server(uvicorn.Server):
             await self._front.stop()
             return
         front = self._front
-        self._following = asyncio.ensure_future(front.follow())
+        if front.following is not None:
+            self._following = asyncio.ensure_future(front.following.follow())
         self._announce(
             Listening(url=self._url, reference=front.version.reference, token=self._token, remark=front.tried.problem)
         )
@@ -165,8 +167,9 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was accepted, then end the workers; at once where Ctrl-C is pressed again."""
         self._front.is_ending = True
-        self._following.cancel()
-        await asyncio.wait([self._following])  # a version that it was starting is ended
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])  # a version that it was starting is ended
         ending = asyncio.ensure_future(super().shutdown(sockets))
         while not ending.done():
             self._sweep()

@@ -88,14 +88,13 @@ def main(control: int, reference: str, digest: str, parent: int) -> None:
             message, descriptors, _, _ = socket.recv_fds(front, _LARGEST, 3)
             if not message:
                 break
-            for (
-                descriptor
-            ) in descriptors:  # a command that the runner starts would hold them open after its worker's end
+            # Else a command that the runner started would hold them open when its worker has ended.
+            for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)
             fork = msgspec.json.decode(message, type=Fork)
             workers = {worker for worker in workers if _runs(worker)}
-            alone = contextlib.nullcontext() if loaded.can_fork else _ending_with(parent, folder)
-            worker = _make_worker(responder, front, fork.place, descriptors, alone, can_fork=loaded.can_fork)
+            living = contextlib.nullcontext() if loaded.can_fork else _ending_with(parent, folder)
+            worker = _make_worker(responder, front, fork.place, descriptors, living, can_fork=loaded.can_fork)
             workers |= {worker} if worker else set()
     finally:
         # Nobody is there to hear a worker that still is at something.
@@ -176,7 +175,7 @@ def _make_worker(
     front: socket.socket,
     place: int,
     descriptors: list[int],
-    alone: contextlib.AbstractContextManager[None],
+    living: contextlib.AbstractContextManager[None],
     *,
     can_fork: bool,
 ) -> int:
@@ -202,7 +201,7 @@ def _make_worker(
         front.send(msgspec.json.encode(Forked(os.getpid())))
     try:
         _draw_anew()
-        with alone:
+        with living:
             work(responder, socket.socket(fileno=asks), socket.socket(fileno=answers), Slots(slots), place)
     except BaseException:
         log.exception("A worker failed")
