@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from vessl_nb.runner import Runner
 
 _LARGEST = 1 << 16
+_PARTING = 2.0
+"""How long the end of a front that has closed its socket is waited for, in seconds."""
+
 _PAUSE_HARD = 2  # of OpenMP's omp_pause_resource_t
 log = logging.getLogger("vessl_nb.serving")
 
@@ -106,6 +110,9 @@ def main(control: int, reference: str, digest: str, parent: int) -> None:
 
 def _end_without(parent: int, folder: Path) -> None:
     """End this process and what it has started; and what the front would have cleared up, where that was killed."""
+    deadline = time.monotonic() + _PARTING
+    while os.getppid() == parent and time.monotonic() < deadline:  # its sockets end before it does; or it ends this one
+        time.sleep(0.01)
     if os.getppid() != parent and folder.name.startswith("vessl_nb-serve-"):
         shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
