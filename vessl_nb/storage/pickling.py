@@ -86,7 +86,8 @@ class _Pieces:
     """The file that a pickler writes into: it keeps large texts and bytes as pieces of their own, uncopied.
 
     Pickle's C code gathers what is small into frames of about 64 KiB, and hands over what is larger than a frame as it
-    is: so a write of more than `LARGE_PIECE` bytes is one such object's contents.
+    is: so a write of more than `LARGE_PIECE` bytes is one such object's contents. What is between them is taken out
+    of its file (`getvalue` copies nothing): a view of it would hinder the file's end, which Python 3.13 complains of.
     """
 
     def __init__(self) -> None:
@@ -100,12 +101,12 @@ class _Pieces:
         if len(part) < LARGE_PIECE:
             self._open.write(part)
             return
-        self._closed += [self._open.getbuffer(), part]
+        self._closed += [self._open.getvalue(), part]
         self._open = BytesIO()
 
     def pieces(self) -> list[memoryview]:
         """Give all that was written, in pieces."""
-        every = [memoryview(piece) for piece in (*self._closed, self._open.getbuffer())]
+        every = [memoryview(piece) for piece in (*self._closed, self._open.getvalue())]
         return [piece for piece in every if piece.nbytes]
 
 
