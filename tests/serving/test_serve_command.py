@@ -37,6 +37,11 @@ def command(shelf, *arguments):
         running.communicate()
 
 
+def url_in(said):
+    """Find the address in what it says."""
+    return re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+
+
 def refused(shelf, *arguments):
     with at(shelf):
         done = subprocess.run([COMMAND, "serve", *arguments], capture_output=True, text=True, timeout=30, check=False)
@@ -48,7 +53,7 @@ def refused(shelf, *arguments):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
 def test_it_says_where_it_answers_and_ends_when_it_is_told(shelf, number, status):
     with command(shelf, "adder:champion", "--port", "0", "--workers", "2") as (running, said):
-        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        url = url_in(said)
         assert "adder:1" in said
         assert post(url, {"x": [1, 2]}).json["sum"] == 3.0
         assert get(url, "/metadata").json["server"]["workers"] == 2
@@ -67,7 +72,7 @@ def test_it_ends_with_its_terminal_and_ignores_the_end_of_others(shelf):
             with subprocess.Popen(
                 line, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             ) as running:
-                url = re.search(r"http://127\.0\.0\.1:\d+", running.stdout.readline())[0]
+                url = url_in(running.stdout.readline())
                 running.send_signal(signal.SIGHUP)
                 if not is_ended:
                     time.sleep(0.5)
@@ -87,7 +92,7 @@ def test_what_nobody_reads_holds_up_no_request(shelf):
             text=True,
         )
     try:
-        url = re.search(r"http://127\.0\.0\.1:\d+", running.stdout.readline())[0]
+        url = url_in(running.stdout.readline())
         assert {post(url, {"do": "raise"}).status for _ in range(170)} == {500}
         assert get(url, "/metadata").json["server"]["restarts"] == 0
     finally:
@@ -117,7 +122,7 @@ def test_it_serves_though_nobody_can_be_told_where(shelf):
 def test_one_that_was_killed_leaves_no_folder(shelf, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with command(shelf, "obedient", "--port", "0", "--workers", "2") as (running, said):
-        assert post(re.search(r"http://127\.0\.0\.1:\d+", said)[0], {}).status == 200
+        assert post(url_in(said), {}).status == 200
         assert list(tmp_path.glob("vessl_nb-serve-*"))
         running.kill()
         wait_until(lambda: not list(tmp_path.glob("vessl_nb-serve-*")))
@@ -135,7 +140,7 @@ def test_the_runner_is_not_told_the_token(tmp_path, monkeypatch):
     with at(tmp_path):
         vessl.register_model("tells", None, Tells, {}, check=False)
     with command(tmp_path, "tells", "--port", "0") as (_, said):
-        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        url = url_in(said)
         assert post(url, {}, headers=KNOWN).json is None
         assert post(url, {}).status == 401
 
@@ -169,7 +174,7 @@ def test_a_token_from_the_environment_is_seen_by_nobody_among_the_processes(shel
 
 def test_a_log_that_nobody_reads_holds_up_only_whom_it_must(shelf):
     with command(shelf, "obedient", "--port", "0", "--timeout", "1") as (running, said):
-        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        url = url_in(said)
         for _ in range(3):  # more than the pipes hold
             assert post(url, {"do": "print", "lines": 2000}).status == 504
             assert get(url, "/health/live").status == 200
@@ -179,7 +184,7 @@ def test_a_log_that_nobody_reads_holds_up_only_whom_it_must(shelf):
 
 def test_the_log_has_a_line_for_each_thing_whole_at_the_end_and_nowhere_where_it_was_closed(shelf):
     with command(shelf, "obedient", "--port", "0") as (running, said):
-        url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        url = url_in(said)
         assert post(url, {"do": "end"}).status == 503
         os.kill(running.pid, signal.SIGTERM)
         lines = running.communicate(timeout=20)[1].splitlines()
@@ -187,7 +192,7 @@ def test_the_log_has_a_line_for_each_thing_whole_at_the_end_and_nowhere_where_it
     assert [line for line in lines if re.fullmatch(expected, line)] == lines
     shell = f"exec {COMMAND} serve obedient --port 0 2>&-"
     with at(shelf), subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE, text=True) as running:
-        url = re.search(r"http://127\.0\.0\.1:\d+", running.stdout.readline())[0]
+        url = url_in(running.stdout.readline())
         assert [post(url, {"do": do}).status for do in ("", "end", "", "end", "")] == [200, 503, 200, 503, 200]
         running.terminate()
 

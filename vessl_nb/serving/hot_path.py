@@ -115,7 +115,7 @@ class PredictProtocol(Connection):
             return
         self.kept = 0
         self.arrived += len(body)
-        if self.arrived > limits.UNCOUNTED and not hot.response_complete:  # else it is thrown away
+        if self.arrived >= limits.LARGE and not hot.response_complete:  # else it is thrown away
             self.hold(len(body))
         if not isinstance(hot, _Hot):
             super().on_body(body)

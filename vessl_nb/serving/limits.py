@@ -13,8 +13,8 @@ BODY = 100 * 1000 * 1000
 BODIES = 1000 * 1000 * 1000
 """The most bytes of all bodies that are here at once, where there is memory for them."""
 
-UNCOUNTED = 64 * 1024
-"""How many bytes of each body are not counted among those of all."""
+LARGE = 64 * 1024
+"""From how many bytes on a body is counted among all."""
 
 _OF_MEMORY = 0.25
 """What part of this machine's memory, or of its container's, bodies may have."""

@@ -27,8 +27,7 @@ def write_log() -> None:
 
     They cannot write it aside: a thread that writes is not in a fork. What nobody reads for a while is left out.
     """
-    handler = _Patient(sys.stderr.fileno()) if sys.stderr is not None else logging.NullHandler()
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler = _Writer(sys.stderr.fileno(), _PATIENCE) if sys.stderr is not None else logging.NullHandler()
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -37,9 +36,7 @@ def write_log_aside() -> None:
     if sys.stderr is None:  # closed, and its descriptor may be another file's by now
         logging.basicConfig(handlers=[logging.NullHandler()])
         return
-    writer = _Writer(os.dup(sys.stderr.fileno()))
-    writer.setFormatter(logging.Formatter(_FORMAT))
-    QueueListener(_lines, writer).start()
+    QueueListener(_lines, _Writer(os.dup(sys.stderr.fileno()), None)).start()
     aside = _Aside(_lines)
     aside.setFormatter(logging.Formatter("%(message)s"))  # with the traceback; the rest is the writer's
     logging.basicConfig(level=logging.INFO, handlers=[aside])
@@ -53,23 +50,6 @@ def wait_for_log() -> None:
         time.sleep(0.005)
 
 
-class _Patient(logging.Handler):
-    """Writes to a file, and waits for who reads it no longer than `_PATIENCE`."""
-
-    def __init__(self, file: int) -> None:
-        super().__init__()
-        self._file = file
-
-    def emit(self, record: logging.LogRecord) -> None:
-        left = f"{self.format(record)}\n".encode(errors="backslashreplace")
-        room = select.poll()
-        room.register(self._file, select.POLLOUT)
-        with contextlib.suppress(OSError):
-            while left and room.poll(_PATIENCE * 1000):
-                # So much goes into a pipe at once where there is room at all.
-                left = left[os.write(self._file, left[: select.PIPE_BUF]) :]
-
-
 class _Aside(QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(queue.Full):
@@ -77,13 +57,28 @@ class _Aside(QueueHandler):
 
 
 class _Writer(logging.Handler):
-    def __init__(self, file: int) -> None:
+    """Writes to a file.
+
+    Parameters
+    ----------
+    file
+        Its descriptor.
+    patience
+        How long who reads it is waited for each time, in seconds; None for as long as it takes.
+    """
+
+    def __init__(self, file: int, patience: float | None) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter(_FORMAT))
         self._file = file
+        self._patience = None if patience is None else patience * 1000
+        self._room = select.poll()
+        self._room.register(file, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
         # Not by sys.stderr: the end of the process would wait for a thread that is still writing there.
         left = f"{self.format(record)}\n".encode(errors="backslashreplace")
         with contextlib.suppress(OSError):  # a disk that is full now may have room for the next line
-            while left:
-                left = left[os.write(self._file, left) :]
+            while left and self._room.poll(self._patience):
+                # So much goes into a pipe at once where there is room at all.
+                left = left[os.write(self._file, left[: select.PIPE_BUF]) :]

@@ -8,6 +8,7 @@ import time
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from vessl_nb.serving import limits
 from vessl_nb.serving.problems import Problem, not_ready
 from vessl_nb.serving.wire import INLINE, answer_with, pack_ask, send_in_file
 
@@ -100,7 +101,7 @@ class Pending:
         self._number = number = self._number + 1
         deadline = time.monotonic() + self._timeout
         self._requests[number] = _Request(answered, deadline)
-        if len(body) >= INLINE:
+        if len(body) >= limits.LARGE:
             self._large[number] = len(body)
             self.large_bytes += len(body)
         if self._unsent:
